@@ -1,1 +1,15 @@
-//! Skeleton.
+//! Engine.IO, Socket.IO and WebSocket as values and state machines, without I/O.
+
+mod args;
+mod codec;
+mod engine;
+pub mod limits;
+mod message;
+mod packet;
+pub mod ws;
+
+pub use args::{Args, ArgsError};
+pub use codec::{Codec, Decoder};
+pub use engine::{EngineError, EnginePacket, Open, payload};
+pub use message::{Message, Messages, Parser, Version};
+pub use packet::{Body, DecodeError, Event, Packet, is_reserved};
