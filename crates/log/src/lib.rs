@@ -1,1 +1,17 @@
-//! Skeleton.
+//! The ordered log behind everything that is delivered: the [`Adapter`] trait, which is the one seam of the system,
+//! and the ring in memory, [`Memory`].
+//!
+//! An adapter gives positions and keeps entries for as long as it can. It knows no connection, no shard and no room's
+//! members; who gets an entry is decided in `trunkline-delivery`.
+//!
+//! ```text
+//!   append(batch) ─► positions          one atomic step a batch; the order of the log is the order of delivery
+//!   tail(after)   ─► committed entries  in order, own ones included: what is distributed to the shards
+//!   read(after)   ─► a page, or gone    for cursors that are behind, and for history
+//! ```
+
+mod adapter;
+mod memory;
+
+pub use adapter::{Adapter, AppendError, BoxFuture, HistoryQuery, NewEntry, Page, PageLimit, ReadError};
+pub use memory::{Memory, MemoryLimits};

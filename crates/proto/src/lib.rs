@@ -3,6 +3,7 @@
 mod args;
 mod codec;
 mod engine;
+pub mod heartbeat;
 pub mod limits;
 mod message;
 mod packet;

@@ -1,0 +1,200 @@
+//! One shard's part of delivery: what it is told, and where it stands. The two ways an entry reaches a member are in
+//! `walk` (members at the head) and `sweep` (members behind).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::members::{Members, Vacated};
+use crate::sweep::Laggards;
+use crate::walk::Walk;
+use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, SocketId};
+
+/// What a [`Delivery`] calls when an item reaches a member. Calls for one connection come in log order.
+pub trait Sink {
+    /// The entry is for this member's client, now.
+    fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>);
+    /// The cast is for this member's client. A `behind` member cannot take it before what it still lacks; volatile
+    /// casts never come with `behind`.
+    fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: bool);
+    /// The cast was given to all members here that it addresses.
+    fn cast_done(&mut self, cast: &Arc<Cast>);
+    /// The member, which was behind, stands where the shard stands; the walk takes it from here.
+    fn caught_up(&mut self, conn: ConnKey, member: MemberKey);
+    /// An entry made the member join this room, which it was not in.
+    fn joined(&mut self, member: MemberKey, room: &Room);
+    /// An entry made the member leave this room, which it was in.
+    fn left(&mut self, member: MemberKey, room: &Room);
+    /// An entry ends the member: what is after `position` is not for it.
+    fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, close: bool);
+}
+
+/// The members of one shard and its place in the log.
+///
+/// The caller hands over items in log order ([`Delivery::hand_over`]), then walks ([`Delivery::walk`]) until nothing
+/// is left, and serves those behind with pages of the ring ([`Delivery::sweep`]) between walks.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    pub(crate) members: Members,
+    pub(crate) queue: VecDeque<Item>,
+    /// Everything that concerns this shard up to here was walked completely.
+    pub(crate) position: Position,
+    /// Everything that concerns this shard up to here was handed over.
+    pub(crate) handed: Position,
+    pub(crate) walk: Option<Walk>,
+    pub(crate) casts: u32,
+    pub(crate) laggards: Laggards,
+    /// Seats to take away once `position` is reached, in the order of their ends.
+    leaving: VecDeque<(Position, MemberKey)>,
+    /// Members to forget when no walk is under way.
+    removed: Vec<MemberKey>,
+}
+
+impl Delivery {
+    /// A shard without members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything up to here that concerns this shard was walked completely.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Members of this shard.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether it has no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.len() == 0
+    }
+
+    /// Rooms (and namespaces) with members in this shard.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.members.rooms_len()
+    }
+
+    /// Adds a socket that is in no room and not yet in its namespace: only what is aimed at its id reaches it.
+    /// Entries up to `at` are not for it.
+    pub fn connect(&mut self, ns: &Arc<str>, id: SocketId, conn: ConnKey, at: Position) -> MemberKey {
+        self.members.insert(ns, id, conn, at)
+    }
+
+    /// The member joins the room (`None`: the namespace) after `at`. False if it is in it already.
+    pub fn join(&mut self, member: MemberKey, room: Option<&Room>, at: Position) -> bool {
+        self.members.sit(member, room, at)
+    }
+
+    /// The member leaves the room; entries up to and including `at` are still owed. False if it was not in it.
+    pub fn leave(&mut self, member: MemberKey, room: &str, at: Position) -> bool {
+        let left = self.members.stand(member, Some(room), at);
+        if left {
+            self.leaving.push_back((at, member));
+            self.settle();
+        }
+        left
+    }
+
+    /// The member leaves its namespace and all rooms; entries up to and including `at` are still owed.
+    pub fn leave_all(&mut self, member: MemberKey, at: Position) {
+        self.members.stand_all(member, at);
+        self.leaving.push_back((at, member));
+        self.settle();
+    }
+
+    /// Forgets the member: nothing more is delivered to it.
+    pub fn remove(&mut self, member: MemberKey) {
+        if let Some(found) = self.members.get(member) {
+            self.laggards.forget(member, found.cursor, found.lagging);
+        }
+        if self.walk.is_some() {
+            self.members.hide(member);
+            self.removed.push(member);
+        } else {
+            self.members.remove(member);
+        }
+    }
+
+    /// The member with this id.
+    #[must_use]
+    pub fn find(&self, ns: &str, id: &str) -> Option<MemberKey> {
+        self.members.find(ns, id)
+    }
+
+    /// The connection of a member.
+    #[must_use]
+    pub fn conn_of(&self, member: MemberKey) -> Option<ConnKey> {
+        self.members.get(member).map(|member| member.conn)
+    }
+
+    /// The names of the rooms a member is in, without its own id and the namespace.
+    #[must_use]
+    pub fn rooms_of(&self, member: MemberKey) -> Names {
+        self.members.rooms_of(member)
+    }
+
+    /// Whether the member is in the room (`None`: in its namespace).
+    #[must_use]
+    pub fn is_in(&self, member: MemberKey, room: Option<&str>) -> bool {
+        self.members.is_in(member, room)
+    }
+
+    /// The members that a target means right now, each once.
+    #[must_use]
+    pub fn addressed(&self, target: &crate::Target) -> Vec<MemberKey> {
+        // Before the end of an interval that is still open, and after every other.
+        const NOW: Position = Position::new(u64::MAX - 1);
+        let resolved = self.members.resolve(target);
+        let mut found: Vec<_> = resolved.single.to_vec();
+        let mut at = (0, 0);
+        while let Some((member, covered)) = self.members.seat_at(&resolved, &mut at, NOW) {
+            if covered {
+                found.push(member);
+            }
+        }
+        found.retain(|&member| !self.members.is_excepted(member, &resolved, NOW));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Takes an item that concerns this shard. Items come in log order.
+    pub fn hand_over(&mut self, item: Item) {
+        self.queue.push_back(item);
+    }
+
+    /// All entries up to `position` that concern this shard have been handed over.
+    pub fn handed_up_to(&mut self, position: Position) {
+        self.handed = self.handed.max(position);
+    }
+
+    /// Rooms that lost their last member of this shard since the last call, `None` for the namespace.
+    pub fn take_vacated(&mut self) -> Vec<(Arc<str>, Option<Room>)> {
+        std::mem::take::<Vec<Vacated>>(&mut self.members.vacated)
+    }
+
+    /// Takes away what no walk and no cursor needs any more.
+    pub(crate) fn settle(&mut self) {
+        if self.walk.is_some() {
+            return;
+        }
+        for member in std::mem::take(&mut self.removed) {
+            self.members.remove(member);
+        }
+        while let Some(&(until, member)) = self.leaving.front()
+            && until <= self.position
+        {
+            self.leaving.pop_front();
+            // A member behind still needs its seats; they are settled when it has caught up.
+            if self.members.get(member).is_some_and(|member| !member.lagging) {
+                self.members.settle(member, until);
+            }
+        }
+    }
+}

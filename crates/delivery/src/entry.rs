@@ -1,0 +1,98 @@
+//! What the log holds and what passes beside it: entries, the acts they carry, and casts that are ordered but not kept.
+
+use std::sync::Arc;
+
+use trunkline_proto::Event;
+
+use crate::{Names, Position, Target};
+
+/// One place in the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stands.
+    pub position: Position,
+    /// Whom it is for.
+    pub target: Target,
+    /// What it says.
+    pub act: Act,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// An event for the members' clients.
+    Emit {
+        /// The event with its arguments.
+        event: Event,
+        /// Whether the frame may be deflated.
+        compress: bool,
+    },
+    /// The addressed sockets join the rooms.
+    Join(Names),
+    /// The addressed sockets leave the rooms.
+    Leave(Names),
+    /// The addressed sockets leave the namespace; with `close` their whole connection ends.
+    Disconnect {
+        /// Whether the connection is closed too.
+        close: bool,
+    },
+}
+
+impl Entry {
+    /// Bytes of memory that this entry is charged for in the ring, names and arguments included.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        /// Headers of the allocations and the fields themselves, rounded.
+        const FIXED: usize = 256;
+        let body = match &self.act {
+            Act::Emit { event, .. } => event.name.len() + event.args.encoded_len(),
+            Act::Join(rooms) | Act::Leave(rooms) => rooms.iter().map(|room| room.len()).sum(),
+            Act::Disconnect { .. } => 0,
+        };
+        FIXED + body
+    }
+}
+
+/// Something for the addressed sockets that is ordered after a position but not kept in the log.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// Whom it is for.
+    pub target: Target,
+    /// The event.
+    pub event: Event,
+    /// What happens to it where it cannot be written at once.
+    pub kind: CastKind,
+    /// Whether the frame may be deflated.
+    pub compress: bool,
+}
+
+/// How a [`Cast`] is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CastKind {
+    /// Dropped for members that are behind or whose wire is full.
+    Volatile,
+    /// For this node alone; waits for members that are behind.
+    Local,
+    /// Asks every receiver for an acknowledgement under this id; waits for members that are behind.
+    Ack(u64),
+}
+
+/// What a shard is handed, in order.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// An entry of the log.
+    Entry(Arc<Entry>),
+    /// A passing item for many, after all entries handed over before it.
+    Cast(Arc<Cast>),
+}
+
+impl Item {
+    /// Whom it is for.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Entry(entry) => &entry.target,
+            Self::Cast(cast) => &cast.target,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The sweep: members whose wire took only part stand at a position of their own and are served from pages of the
+//! log, all of them together, lowest first, until they stand where the shard stands and the walk takes them again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::{Act, Delivery, Entry, MemberKey, Position, Sink};
+
+/// Members that are behind and can be written to, by where they stand.
+#[derive(Debug, Default)]
+pub(crate) struct Laggards {
+    ready: BTreeSet<(Position, MemberKey)>,
+    behind: usize,
+}
+
+impl Laggards {
+    pub(crate) fn forget(&mut self, member: MemberKey, cursor: Position, lagging: bool) {
+        self.behind -= usize::from(lagging);
+        self.ready.remove(&(cursor, member));
+    }
+}
+
+impl Delivery {
+    /// The member's wire took (or keeps) everything up to `cursor` and nothing after: the walk passes it over from now
+    /// on, and what it was given after `cursor` counts as not given.
+    pub fn lag(&mut self, member: MemberKey, cursor: Position) {
+        let Some(found) = self.members.get_mut(member) else { return };
+        self.laggards.ready.remove(&(found.cursor, member));
+        self.laggards.behind += usize::from(!found.lagging);
+        found.lagging = true;
+        found.cursor = cursor;
+    }
+
+    /// The member's wire takes bytes again: it is served by the sweep. True if it lacks nothing and is at the head at
+    /// once.
+    pub fn writable(&mut self, member: MemberKey) -> bool {
+        let (no_walk, position) = (self.walk.is_none(), self.position);
+        let Some(found) = self.members.get_mut(member).filter(|found| found.lagging) else { return true };
+        if no_walk && found.cursor >= position {
+            self.rejoin(member);
+            return true;
+        }
+        self.laggards.ready.insert((found.cursor, member));
+        false
+    }
+
+    /// Whether the member is behind.
+    #[must_use]
+    pub fn is_lagging(&self, member: MemberKey) -> bool {
+        self.members.get(member).is_some_and(|member| member.lagging)
+    }
+
+    /// Members that are behind, writable or not.
+    #[must_use]
+    pub fn lagging(&self) -> usize {
+        self.laggards.behind
+    }
+
+    /// The position after which the next page is wanted, `None` while a walk is under way or nobody waits for one.
+    #[must_use]
+    pub fn sweep_from(&self) -> Option<Position> {
+        if self.has_walk() {
+            return None;
+        }
+        self.laggards.ready.first().map(|&(cursor, _)| cursor)
+    }
+
+    /// Gives the members behind what they are owed of a page: all entries of the log after [`Delivery::sweep_from`]
+    /// up to and including `upto`. Entries that the shard has not walked yet are left to the walk.
+    pub fn sweep(&mut self, page: &[Arc<Entry>], upto: Position, sink: &mut impl Sink) {
+        debug_assert!(!self.has_walk(), "a member must not rejoin a walk that may have passed its seat");
+        let upto = upto.min(self.position);
+        let riders = self.take_riders(upto);
+        for entry in page.iter().filter(|entry| entry.position <= upto && matches!(entry.act, Act::Emit { .. })) {
+            let resolved = self.members.resolve(&entry.target);
+            for &rider in &riders {
+                if !self.members.is_addressed(rider, &resolved, entry.position) {
+                    continue;
+                }
+                let Some(member) = self.members.get_mut(rider) else { continue };
+                if member.cursor < entry.position {
+                    member.cursor = entry.position;
+                    sink.deliver(member.conn, rider, entry);
+                }
+            }
+        }
+        for rider in riders {
+            self.move_on(rider, upto, sink);
+        }
+    }
+
+    /// Takes out the members whose next entry is before `oldest`, the oldest one that the log still holds.
+    pub fn take_passed(&mut self, oldest: Position) -> Vec<MemberKey> {
+        let ready = &mut self.laggards.ready;
+        let mut passed = Vec::new();
+        while let Some(&(cursor, member)) = ready.first()
+            && cursor.next() < oldest
+            && cursor < self.position
+        {
+            ready.pop_first();
+            passed.push(member);
+        }
+        passed
+    }
+
+    fn take_riders(&mut self, upto: Position) -> Vec<MemberKey> {
+        let mut riders = Vec::new();
+        while let Some(&(cursor, member)) = self.laggards.ready.first()
+            && cursor <= upto
+        {
+            self.laggards.ready.pop_first();
+            riders.push(member);
+        }
+        riders
+    }
+
+    fn move_on(&mut self, rider: MemberKey, upto: Position, sink: &mut impl Sink) {
+        let position = self.position;
+        let Some(member) = self.members.get_mut(rider) else { return };
+        member.cursor = member.cursor.max(upto);
+        if member.cursor < position {
+            self.laggards.ready.insert((member.cursor, rider));
+            return;
+        }
+        let conn = member.conn;
+        self.rejoin(rider);
+        sink.caught_up(conn, rider);
+    }
+
+    fn rejoin(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        let passed = member.cursor;
+        member.lagging = false;
+        self.laggards.behind -= 1;
+        self.laggards.ready.remove(&(passed, key));
+        self.members.settle(key, passed);
+    }
+}
