@@ -22,7 +22,7 @@ mod tests {
     fn each_byte_takes_the_byte_of_the_mask_at_its_place() {
         let mask = [0x12, 0x34, 0x56, 0x78];
         for len in 0..40 {
-            let plain: Vec<u8> = (0..len).map(|i| i * 7).collect();
+            let plain: Vec<u8> = (0..len).map(|i: u8| i.wrapping_mul(7)).collect();
             let mut bytes = plain.clone();
             apply(&mut bytes, mask);
             let expected: Vec<u8> = plain
