@@ -3,9 +3,11 @@
 mod args;
 mod codec;
 mod engine;
+mod json;
 pub mod limits;
 mod message;
 mod packet;
+mod query;
 pub mod ws;
 
 pub use args::{Args, ArgsError};
