@@ -4,9 +4,11 @@ mod args;
 mod codec;
 mod engine;
 pub mod heartbeat;
+mod json;
 pub mod limits;
 mod message;
 mod packet;
+mod query;
 pub mod ws;
 
 pub use args::{Args, ArgsError};
