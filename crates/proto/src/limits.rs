@@ -20,9 +20,6 @@ pub const MAX_NAMESPACE_LEN: usize = 4096;
 /// No decoder refuses a longer one, as the payload limit bounds it already: whoever keeps names (metrics, logs) cuts here.
 pub const MAX_EVENT_NAME: usize = 1024;
 
-/// Digits of the number of attachments; longer runs cannot be a number that is allowed, leading zeros included.
-pub const MAX_COUNT_DIGITS: usize = 20;
-
 /// Pairs taken from the query of a protocol 3 namespace or from a JSONP form; node's `querystring` stops there as well.
 pub const MAX_QUERY_PAIRS: usize = 1000;
 

@@ -1,6 +1,13 @@
-//! The arguments of an event or an ack in their one canonical form.
+//! The arguments of an event or an ack in their one canonical form, whatever form they come in or leave by.
+//! The event's name and the packet around them are left to the codec.
 
-use std::ops::RangeBounds;
+mod de;
+mod edit;
+mod error;
+mod node;
+mod placeholder;
+mod ser;
+mod top;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -8,121 +15,161 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
-/// The arguments of an event or an ack.
+pub use error::ArgsError;
+pub(crate) use placeholder::{Found, find as find_placeholders, put as put_placeholder, rewrite};
+
+/// Where each argument stands in the text, in bytes.
+pub(crate) type Spans = SmallVec<[(u32, u32); 4]>;
+
+/// The arguments of an event or an ack: JSON text of the elements joined by commas, without the brackets around them, and
+/// the attachments that the placeholders in it name (`1,{"_placeholder":true,"num":0}`).
+///
+/// A clone shares text and attachments. Arguments that came from a peer are a slice of its message.
+///
+/// With attachments, each object that looks like a placeholder is one. Where values are put together (serialising, pushing),
+/// a look-alike beside attachments becomes `null`: a receiver would read an attachment that was never meant, or close for
+/// one that does not exist. Without attachments it is data like any other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Args {
     text: ByteString,
-    spans: SmallVec<[(u32, u32); 4]>,
+    spans: Spans,
     attachments: Vec<Bytes>,
 }
 
-/// Why arguments could not be written or read.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ArgsError {
-    /// There is no argument at this place, and the wanted type does not take `null` for it.
-    Missing(usize),
-    /// The argument is not of the wanted type, or the value cannot be written as JSON.
-    Json(serde_json::Error),
-    /// More attachments than [`MAX_ATTACHMENTS`](crate::limits::MAX_ATTACHMENTS).
-    TooManyAttachments,
-    /// The value is nested deeper than [`MAX_DEPTH`](crate::limits::MAX_DEPTH).
-    TooDeep,
-    /// The text is longer than 4 GiB.
-    TooLong,
-}
-
-#[allow(missing_docs, unused_variables, clippy::missing_errors_doc)]
 impl Args {
+    /// Makes no arguments.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Returns the number of arguments.
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
+
+    /// Returns whether there is no argument.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
+
+    /// Returns the JSON of all arguments, joined by commas.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// Returns the JSON of argument `i`.
     #[must_use]
     pub fn raw(&self, i: usize) -> Option<&str> {
-        unimplemented!()
+        self.spans
+            .get(i)
+            .map(|&(start, end)| &self.text[start as usize..end as usize])
     }
+
+    /// Returns the attachments in the order of their numbers.
     #[must_use]
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
+
+    /// Reads argument `i`. A missing one is read as `null`, so that `Option` and `()` take it.
+    ///
+    /// Attachments are given to whatever asks serde for bytes (`bytes::Bytes`) at any depth; such a type takes a string or
+    /// an array of numbers as well. Types that serde buffers (untagged enums, flattened structs) see the placeholder.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Missing`] or [`ArgsError::Json`].
     pub fn get<T: DeserializeOwned>(&self, i: usize) -> Result<T, ArgsError> {
-        unimplemented!()
+        de::one(self, i)
     }
+
+    /// Reads all arguments as one value: a tuple or a `Vec`. Of a tuple, missing arguments are read as `null`, and those
+    /// beyond it are ignored, as a JavaScript function does.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Missing`] or [`ArgsError::Json`].
     pub fn get_all<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        unimplemented!()
+        de::all(self)
     }
+
+    /// Returns the attachment that argument `i` is, if it is one.
     #[must_use]
     pub fn binary(&self, i: usize) -> Option<&Bytes> {
-        unimplemented!()
-    }
-    pub fn serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
-        unimplemented!()
-    }
-    pub fn serialize_one<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
-        unimplemented!()
-    }
-    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ArgsError> {
-        unimplemented!()
-    }
-    pub fn push_args(&mut self, other: &Self) {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn spread(&self, i: usize) -> Option<Self> {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn member(&self, i: usize, key: &str) -> Option<Self> {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn first_is_string(&self) -> bool {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn last_is_string(&self) -> bool {
-        unimplemented!()
-    }
-    #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        unimplemented!()
-    }
-}
-
-impl std::fmt::Display for ArgsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing(i) => write!(f, "argument {i} is missing"),
-            Self::Json(error) => error.fmt(f),
-            Self::TooManyAttachments => f.write_str("too many attachments"),
-            Self::TooDeep => f.write_str("value nested too deep"),
-            Self::TooLong => f.write_str("arguments too long"),
-        }
-    }
-}
-
-impl std::error::Error for ArgsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Json(error) => Some(error),
+        let (start, end) = *self.spans.get(i).filter(|_| !self.attachments.is_empty())?;
+        match find_placeholders(&self.text, &[(start, end)])[..] {
+            [
+                Found {
+                    start: from,
+                    end: to,
+                    num: Some(num),
+                },
+            ] if (from, to) == (start as usize, end as usize) => self.attachments.get(num as usize),
             _ => None,
         }
     }
+
+    /// Writes a value as one argument, except that a tuple is several and `()` none. An array `[T; N]` is a tuple to serde,
+    /// a `Vec` is not. What is given to serde as bytes (`bytes::Bytes`), at any depth, becomes an attachment. NaN and the
+    /// infinities become `null`, as in JavaScript.
+    ///
+    /// # Errors
+    ///
+    /// The value cannot be written as JSON (a map whose keys are no strings), or is beyond a limit.
+    pub fn serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
+        ser::serialize(value, true)
+    }
+
+    /// Writes a value as exactly one argument: a tuple becomes an array, `()` becomes `null`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`serialize`](Self::serialize).
+    pub fn serialize_one<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
+        ser::serialize(value, false)
+    }
+
+    /// Returns whether the first argument is a string.
+    #[must_use]
+    pub fn first_is_string(&self) -> bool {
+        self.raw(0).is_some_and(|raw| raw.starts_with('"'))
+    }
+
+    /// Returns whether the last argument is a string, which an official client would take for an offset.
+    #[must_use]
+    pub fn last_is_string(&self) -> bool {
+        self.len()
+            .checked_sub(1)
+            .and_then(|last| self.raw(last))
+            .is_some_and(|raw| raw.starts_with('"'))
+    }
+
+    /// Returns the bytes of text and attachments together.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Makes arguments of parts that fit: valid JSON, its spans, and attachments for each placeholder if there are any.
+    pub(crate) fn from_parts(text: ByteString, spans: Spans, attachments: Vec<Bytes>) -> Self {
+        Self {
+            text,
+            spans,
+            attachments,
+        }
+    }
+
+    /// Adds an attachment that the text names already.
+    pub(crate) fn attach(&mut self, data: Bytes) {
+        self.attachments.push(data);
+    }
+}
+
+/// Makes a place in the text of one that fits by the caller's check.
+pub(crate) fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("arguments are shorter than 4 GiB")
 }
