@@ -33,73 +33,28 @@ fn json(status: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn polling_is_refused_with_json() {
+    const POLLING: &str = "EIO=4&transport=polling";
+    const POLLING_X: &str = "EIO=4&transport=polling&sid=x";
+    let transport = r#"{"code":0,"message":"Transport unknown"}"#;
+    let sid = r#"{"code":1,"message":"Session ID unknown"}"#;
+    let method = r#"{"code":2,"message":"Bad handshake method"}"#;
+    let bad = r#"{"code":3,"message":"Bad request"}"#;
+    let version = r#"{"code":5,"message":"Unsupported protocol version"}"#;
     let vectors = [
-        ("GET", "", r#"{"code":0,"message":"Transport unknown"}"#),
-        (
-            "GET",
-            "transport=__proto__",
-            r#"{"code":0,"message":"Transport unknown"}"#,
-        ),
-        (
-            "GET",
-            "EIO=4&transport=polling&sid=x",
-            r#"{"code":1,"message":"Session ID unknown"}"#,
-        ),
-        (
-            "POST",
-            "EIO=4&transport=polling&sid=x",
-            r#"{"code":1,"message":"Session ID unknown"}"#,
-        ),
-        (
-            "POST",
-            "EIO=4&transport=polling",
-            r#"{"code":2,"message":"Bad handshake method"}"#,
-        ),
-        (
-            "PUT",
-            "EIO=4&transport=polling",
-            r#"{"code":2,"message":"Bad handshake method"}"#,
-        ),
-        (
-            "DELETE",
-            "EIO=4&transport=polling",
-            r#"{"code":2,"message":"Bad handshake method"}"#,
-        ),
-        (
-            "OPTIONS",
-            "EIO=4&transport=polling",
-            r#"{"code":2,"message":"Bad handshake method"}"#,
-        ),
-        (
-            "GET",
-            "EIO=4&transport=websocket",
-            r#"{"code":3,"message":"Bad request"}"#,
-        ),
-        (
-            "GET",
-            "EIO=4&transport=websocket&sid=known",
-            r#"{"code":3,"message":"Bad request"}"#,
-        ),
-        (
-            "GET",
-            "EIO=4&transport=websocket&sid=x",
-            r#"{"code":1,"message":"Session ID unknown"}"#,
-        ),
-        (
-            "GET",
-            "EIO=3&transport=polling",
-            r#"{"code":5,"message":"Unsupported protocol version"}"#,
-        ),
-        (
-            "GET",
-            "transport=polling",
-            r#"{"code":5,"message":"Unsupported protocol version"}"#,
-        ),
-        (
-            "GET",
-            "EIO=5&transport=polling",
-            r#"{"code":5,"message":"Unsupported protocol version"}"#,
-        ),
+        ("GET", "", transport),
+        ("GET", "transport=__proto__", transport),
+        ("GET", POLLING_X, sid),
+        ("POST", POLLING_X, sid),
+        ("POST", POLLING, method),
+        ("PUT", POLLING, method),
+        ("DELETE", POLLING, method),
+        ("OPTIONS", POLLING, method),
+        ("GET", "EIO=4&transport=websocket", bad),
+        ("GET", "EIO=4&transport=websocket&sid=known", bad),
+        ("GET", "EIO=4&transport=websocket&sid=x", sid),
+        ("GET", "EIO=3&transport=polling", version),
+        ("GET", "transport=polling", version),
+        ("GET", "EIO=5&transport=polling", version),
     ];
     for (method, query, body) in vectors {
         let answer = polling(Config::default(), method, query, &[]).await;
