@@ -58,7 +58,7 @@ impl ClientFiles {
         }
     }
 
-    /// Answers a request for one of the names that [`route`](super::route) gives: the file, 304 if the client has it,
+    /// Answers a request for one of the names that [`route`](super::route()) gives: the file, 304 if the client has it,
     /// 404 if it is not in the folder. The method is not looked at, as in the reference.
     ///
     /// The first request for a file reads it, and compresses it unless a `.gz` lies beside it, on a thread for blocking

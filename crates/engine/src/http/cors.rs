@@ -155,7 +155,7 @@ impl Cors {
         let mut response = service.call(request).await?;
         if preflight {
             *response.status_mut() = StatusCode::NO_CONTENT;
-            // Some browsers wait for a body that they were not told is empty.
+            // The reference says so. hyper leaves it out on the wire, as RFC 9110 8.6 wants it; other fronts may not.
             response
                 .headers_mut()
                 .insert(CONTENT_LENGTH, HeaderValue::from(0));

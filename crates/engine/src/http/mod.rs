@@ -15,6 +15,7 @@
 
 mod admit;
 mod body;
+mod bounded;
 mod client_files;
 pub(crate) mod cookie;
 mod cors;

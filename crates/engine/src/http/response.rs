@@ -142,9 +142,12 @@ pub(crate) fn run_header_hooks(config: &Config, parts: &Parts, initial: bool, ou
 /// Puts the headers of hooks in the place of those of the same names.
 pub(crate) fn merge(headers: &mut HeaderMap, extra: &HeaderMap) {
     for name in extra.keys() {
-        headers.remove(name);
-        for value in extra.get_all(name) {
-            headers.append(name, value.clone());
+        let mut values = extra.get_all(name).iter().cloned();
+        if let Some(first) = values.next() {
+            headers.insert(name, first);
+        }
+        for value in values {
+            headers.append(name, value);
         }
     }
 }

@@ -127,11 +127,11 @@ fn serves_client(config: &Config) -> bool {
 }
 
 fn check(config: &Config, parts: &Parts) -> Result<Route, Refusal> {
-    let mut query = Query::parse(parts.uri.query());
+    let query = Query::parse(parts.uri.query());
     let transport = check_transport(config, &query)?;
     origin::check_characters(&parts.headers)?;
     let upgrade = is_upgrade(parts);
-    let sid = query.sid.take();
+    let sid = query.sid.clone();
     if sid.is_none() {
         check_handshake(parts, transport, upgrade)?;
     }

@@ -13,6 +13,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::bounded::Bounded;
 use super::limits::{HEAD_BYTES_MAX, READ_AHEAD_BYTES_MAX};
 use crate::config::Config;
 
@@ -41,7 +42,7 @@ where
 ///
 /// Requests of one connection are answered one after another; what a peer pipelines waits unread beyond a fixed buffer.
 /// A request whose head is too slow or too long, and a connection that is silent too long between two requests, is
-/// closed. A request that the peer cuts drops the service's future. Service and future need not be `Send`.
+/// closed, and so is one whose peer does not read its answers. A request that the peer cuts drops the service's future. Service and future need not be `Send`.
 ///
 /// # Errors
 ///
@@ -59,6 +60,7 @@ where
     B: HttpBody + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let (stream, bounds) = Bounded::new(stream);
     // hyper's own limit of 100 headers stays: naming it would move its room for them from the stack to the heap.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -68,11 +70,14 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    tokio::select! {
+    let result = tokio::select! {
         result = connection.as_mut() => result,
         () = shutdown => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    }
+    };
+    // If the stream is still there, it is a WebSocket's, and other rules hold.
+    bounds.lift();
+    result
 }

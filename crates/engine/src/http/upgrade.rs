@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use trunkline_proto::ws;
 
+use super::bounded::Bounded;
 use super::refusal::Refusal;
 use super::response::{self, Body};
 use super::route::Transport;
@@ -94,10 +95,14 @@ pub fn switching_protocols(
 
 /// Takes the stream out of an upgraded request, with the bytes that were read ahead, in a buffer of their own.
 ///
-/// Knows plain TCP under hyper and under `axum::serve`; anything else comes boxed and reads its own bytes first. A
+/// Knows plain TCP under [`serve_connection`](super::serve_connection), hyper and `axum::serve`; anything else comes boxed and reads its own bytes first. A
 /// socket that its runtime does not release, which is not known to happen, comes as a stream that has ended.
 #[must_use]
 pub fn take_stream(upgraded: Upgraded) -> (Taken, Bytes) {
+    let upgraded = match upgraded.downcast::<TokioIo<Bounded<TcpStream>>>() {
+        Ok(parts) => return take_tcp(parts.io.into_inner().into_inner(), &parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => return take_tcp(parts.io.into_inner(), &parts.read_buf),
         Err(upgraded) => upgraded,
