@@ -79,6 +79,41 @@ impl Args {
         Some(self.part(elements.into_iter()))
     }
 
+    /// Returns one argument, the array of all of these: what [`spread`](Self::spread) takes apart.
+    #[must_use]
+    pub fn gather(&self) -> Self {
+        self.as_one(format!("[{}]", self.text))
+    }
+
+    /// Makes one argument, an object whose members are the first arguments of these (`null` where there is none).
+    #[must_use]
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let null = || Self::from_parts("null".into(), smallvec::smallvec![(0, 4)], Vec::new());
+        let (mut values, mut names) = (Self::new(), Vec::new());
+        for (name, value) in members {
+            let value = value.slice(..1);
+            values.push_args(&if value.is_empty() { null() } else { value });
+            names.push(name);
+        }
+        let mut text = String::from("{");
+        for (i, name) in names.into_iter().enumerate() {
+            if i > 0 {
+                text.push(',');
+            }
+            text.push_str(&serde_json::Value::from(name).to_string());
+            text.push(':');
+            text.push_str(values.raw(i).unwrap_or("null"));
+        }
+        text.push('}');
+        values.as_one(text)
+    }
+
+    /// These attachments under one argument of this text.
+    fn as_one(&self, text: String) -> Self {
+        let len = place(text.len());
+        Self::from_parts(text.into(), smallvec::smallvec![(0, len)], self.attachments.clone())
+    }
+
     /// Returns the value of member `key` of the object that argument `i` is, as one argument; `None` if there is none. Of
     /// members of the same name it is the last one, as in JavaScript.
     #[must_use]

@@ -7,6 +7,7 @@ mod error;
 mod node;
 mod placeholder;
 mod ser;
+mod shape;
 mod top;
 
 use bytes::Bytes;
@@ -95,6 +96,15 @@ impl Args {
     /// [`ArgsError::Missing`] or [`ArgsError::Json`].
     pub fn get_all<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         de::all(self)
+    }
+
+    /// Reads `T` as a handler means it: a tuple takes all arguments, `()` none, any other type the first.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Missing`] or [`ArgsError::Json`].
+    pub fn extract<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        if shape::is_several::<T>() { self.get_all() } else { self.get(0) }
     }
 
     /// Returns the attachment that argument `i` is, if it is one.
