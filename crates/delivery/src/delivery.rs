@@ -139,6 +139,12 @@ impl Delivery {
         self.members.rooms_of(member)
     }
 
+    /// How many rooms it is in (or was, of those that are still kept), the namespace included.
+    #[must_use]
+    pub fn rooms_count(&self, member: MemberKey) -> usize {
+        self.members.get(member).map_or(0, |member| member.seats())
+    }
+
     /// Whether the member is in the room (`None`: in its namespace).
     #[must_use]
     pub fn is_in(&self, member: MemberKey, room: Option<&str>) -> bool {

@@ -39,6 +39,12 @@ pub(crate) struct Member {
     seats: SmallVec<[SeatRef; 2]>,
 }
 
+impl Member {
+    pub(crate) fn seats(&self) -> usize {
+        self.seats.len()
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct SeatRef {
     room: RoomKey,

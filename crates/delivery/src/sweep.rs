@@ -31,6 +31,15 @@ impl Delivery {
         found.cursor = cursor;
     }
 
+    /// The member's wire takes nothing more, with everything written that it was given: it is passed over from where it
+    /// stands.
+    pub fn stall(&mut self, member: MemberKey) {
+        let position = self.position;
+        let Some(found) = self.members.get(member) else { return };
+        let stands = if found.lagging { found.cursor } else { found.cursor.max(position) };
+        self.lag(member, stands);
+    }
+
     /// The member's wire takes bytes again: it is served by the sweep. True if it lacks nothing and is at the head at
     /// once.
     pub fn writable(&mut self, member: MemberKey) -> bool {
