@@ -1,1 +1,74 @@
-//! Skeleton.
+//! Socket.IO for Rust: a real-time server that plugs into axum.
+//!
+//! ```no_run
+//! use trunkline::{Data, Server, Socket};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let io = Server::builder().build().await?;
+//!     io.on_connect(|socket: Socket| async move { socket.join("lobby").await });
+//!     io.on("chat", |socket: Socket, Data(text): Data<String>| async move {
+//!         socket.to("lobby").emit("chat", text);
+//!     });
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     io.serve(listener, trunkline::NotFound).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Every official Socket.IO client connects unchanged. Names are Socket.IO's own: who knows it knows this API, and who
+//! knows axum recognises extractors and layers.
+//!
+//! # Where handlers run
+//!
+//! A handler runs on the thread of its connection's shard, without a hop to another thread. It may await whatever it
+//! likes, `tokio::spawn` works (the task runs on that thread too), and so do pools that were made on another runtime.
+//! What blocks belongs into `tokio::task::spawn_blocking`: a handler that blocks holds up every connection of its
+//! shard.
+
+mod acks;
+mod builder;
+mod commit;
+mod dynamic;
+mod emit;
+mod error;
+mod handler;
+mod handshake;
+mod hub;
+pub mod limits;
+mod listen;
+mod mailbox;
+mod namespace;
+mod operator;
+mod raw;
+mod reason;
+mod remote;
+mod server;
+pub mod service;
+mod shard;
+mod socket;
+
+pub use builder::ServerBuilder;
+pub use commit::Commit;
+pub use dynamic::Asked;
+pub use emit::SocketEmitter;
+pub use error::{AckError, BuildError, ConnectError, EmitError, Error};
+pub use handler::{
+    Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, ListenerId, Middleware, Rejection, State,
+    TryData, Unhandled,
+};
+pub use handshake::Handshake;
+pub use namespace::{History, Namespace, PastEvent};
+pub use operator::{Broadcast, IntoRooms};
+pub use raw::{EngineEvent, EngineSocket};
+pub use reason::DisconnectReason;
+pub use remote::RemoteSocket;
+pub use server::{RoomEvent, Server};
+pub use service::{NotFound, PeerAddress, SocketIoLayer, SocketIoService};
+pub use socket::Socket;
+
+pub use bytes::Bytes;
+pub use trunkline_delivery::{Position, Room, SocketId};
+pub use trunkline_engine::http::{ConnectionError, Cookie, Cors, SameSite};
+pub use trunkline_log::MemoryLimits;
+pub use trunkline_proto::{self as proto, Args, Event, Message, Parser};

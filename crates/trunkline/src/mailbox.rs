@@ -1,0 +1,182 @@
+//! What other threads leave for a shard: items of the log, and commands. The shard takes all of it at the start of a
+//! turn.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::sync::oneshot;
+use trunkline_delivery::{Item, Room, Target};
+use trunkline_engine::http::Taken;
+use trunkline_proto::{EnginePacket, Version};
+
+use crate::handshake::Handshake;
+use crate::shard::{ConnRef, Private};
+use crate::socket::Socket;
+
+/// The in-tray of one shard.
+///
+/// It has no bound of its own: every command has a waiting request, connection or caller behind it, which are bounded
+/// where they begin, and items are bounded by what the log takes.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox(Mutex<Tray>);
+
+#[derive(Debug, Default)]
+struct Tray {
+    items: Vec<Item>,
+    commands: Vec<Command>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+/// Something a shard is asked to do.
+pub(crate) enum Command {
+    /// A new session; polling ones get their first answer through `reply`.
+    Open(Box<NewSession>),
+    /// A GET waits for packets.
+    Poll { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    /// A POST begins; its body is still to come.
+    PostBegin { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    /// The packets of a POST.
+    Post { conn: ConnRef, body: PostBody, reply: oneshot::Sender<Reply> },
+    /// The body of a POST was cut short or cannot be taken.
+    PostFailed { conn: ConnRef, close: bool },
+    /// A request that no session accepts, such as PUT.
+    Touch { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    /// A WebSocket for a session that polls: asked before the upgrade is answered.
+    ProbeBegin { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    /// The WebSocket itself.
+    Probe { conn: ConnRef, stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    /// Something for one connection, behind what it is owed.
+    Private { conn: ConnRef, item: Private },
+    /// A socket joins or leaves rooms.
+    Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
+    /// Makes a socket leave its namespace.
+    Disconnect { conn: ConnRef, ns: std::sync::Arc<str>, close: bool },
+    /// The sockets that a target means now, with their rooms.
+    Fetch { target: Target, reply: oneshot::Sender<Vec<(Socket, Vec<Room>)>> },
+    /// An append that was started elsewhere and did not finish at once.
+    Drive(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// A TCP connection that another thread accepted, to be served here.
+    Serve(crate::listen::Accepted),
+    /// Ends every connection; `done` is dropped when all are gone.
+    Shutdown { done: oneshot::Sender<()> },
+}
+
+/// A change of one socket's rooms.
+#[derive(Debug)]
+pub(crate) enum RoomChange {
+    Join(Vec<Room>),
+    Leave(Vec<Room>),
+    /// Only asks which they are.
+    Show,
+}
+
+/// A session to be opened on a shard.
+pub(crate) struct NewSession {
+    pub(crate) sid: String,
+    pub(crate) version: Version,
+    pub(crate) handshake: std::sync::Arc<Handshake>,
+    pub(crate) b64: bool,
+    pub(crate) wire: NewWire,
+}
+
+/// What a new session speaks over.
+pub(crate) enum NewWire {
+    Polling(oneshot::Sender<Reply>),
+    WebSocket { stream: Taken, leftover: bytes::Bytes, deflate: bool },
+}
+
+/// The body of a POST.
+#[derive(Debug)]
+pub(crate) struct PostBody {
+    pub(crate) body: bytes::Bytes,
+    pub(crate) binary: bool,
+    /// Its headers, for programs that speak Engine.IO alone.
+    pub(crate) headers: Option<std::sync::Arc<str>>,
+}
+
+/// A shard's answer to a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The packets of a polling answer.
+    Packets { packets: Vec<EnginePacket>, b64: bool },
+    /// The request goes on with this connection.
+    Go(ConnRef),
+    /// The packets of a POST were taken.
+    Taken,
+    /// There is no such session.
+    UnknownSid,
+    /// The session speaks over another transport.
+    TransportMismatch,
+    /// The session speaks another protocol version.
+    ProtocolMismatch,
+    /// A second GET or POST at a time; the session is over. Also what answers requests of a session that ends.
+    Overlap,
+    /// The session cannot be upgraded (again).
+    NoUpgrade,
+}
+
+impl Mailbox {
+    /// Leaves an item; whoever leaves the last one of a batch wakes the shard.
+    pub(crate) fn push_item(&self, item: Item) {
+        self.tray().items.push(item);
+    }
+
+    /// Leaves a command and wakes the shard. Dropped, with the reply it holds, if the shard has ended.
+    pub(crate) fn send(&self, command: Command) {
+        let mut tray = self.tray();
+        if tray.closed {
+            return;
+        }
+        tray.commands.push(command);
+        let waker = tray.waker.take();
+        drop(tray);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        let waker = self.tray().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes what is there. If there is nothing and a waker is given, it is woken when something comes.
+    pub(crate) fn take(&self, items: &mut Vec<Item>, commands: &mut Vec<Command>) {
+        let mut tray = self.tray();
+        items.append(&mut tray.items);
+        commands.append(&mut tray.commands);
+    }
+
+    /// Whether something is there; if not, the waker is kept.
+    pub(crate) fn has_mail(&self, waker: &Waker) -> bool {
+        let mut tray = self.tray();
+        let mail = !tray.items.is_empty() || !tray.commands.is_empty();
+        if !mail && !tray.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            tray.waker = Some(waker.clone());
+        }
+        mail
+    }
+
+    pub(crate) fn close(&self) {
+        let mut tray = self.tray();
+        tray.closed = true;
+        let commands = std::mem::take(&mut tray.commands);
+        tray.items.clear();
+        drop(tray);
+        drop(commands);
+    }
+
+    fn tray(&self) -> MutexGuard<'_, Tray> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Command")
+    }
+}

@@ -1,0 +1,414 @@
+//! The server: its namespaces, its shards, and the way an entry takes to the log.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+
+use bytestring::ByteString;
+use trunkline_delivery::{Act, Cast, Room, SocketId, Target};
+use trunkline_engine::config::Config;
+use trunkline_log::NewEntry;
+use trunkline_proto::Parser;
+
+use crate::commit::BatchCommit;
+use crate::dynamic::{Asked, Matcher};
+use crate::handler::States;
+use crate::hub::Hub;
+use crate::mailbox::{Command, Mailbox};
+use crate::namespace::NamespaceCore;
+use crate::raw::RawHandler;
+use crate::shard::CastOut;
+use crate::{Commit, ConnectError, Namespace, ServerBuilder, limits, shard};
+
+/// A Socket.IO server. Cloning is cheap; all clones are the same server.
+///
+/// It is its main namespace `/` as well: `io.emit(..)`, `io.on(..)` and everything else of [`Namespace`] can be called
+/// on it.
+#[derive(Clone)]
+pub struct Server {
+    main: Namespace,
+}
+
+/// What happened to a room on this node, for [`Server::on_room_event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomEvent {
+    /// The room has its first member.
+    Created {
+        /// The namespace.
+        ns: Arc<str>,
+        /// The room.
+        room: Room,
+    },
+    /// The room has lost its last member.
+    Deleted {
+        /// The namespace.
+        ns: Arc<str>,
+        /// The room.
+        room: Room,
+    },
+    /// A socket has joined.
+    Joined {
+        /// The namespace.
+        ns: Arc<str>,
+        /// The room.
+        room: Room,
+        /// The socket.
+        id: SocketId,
+    },
+    /// A socket has left.
+    Left {
+        /// The namespace.
+        ns: Arc<str>,
+        /// The room.
+        room: Room,
+        /// The socket.
+        id: SocketId,
+    },
+}
+
+type RoomListener = Box<dyn Fn(&RoomEvent) + Send + Sync>;
+type NamespaceListener = Box<dyn Fn(&Namespace) + Send + Sync>;
+
+/// What all handles of a server share.
+pub(crate) struct ServerCore {
+    pub(crate) config: Arc<Config>,
+    pub(crate) options: Options,
+    hub: Hub,
+    states: States,
+    namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
+    dynamic: RwLock<Vec<Arc<NamespaceCore>>>,
+    room_listeners: RwLock<Vec<RoomListener>>,
+    namespace_listeners: RwLock<Vec<NamespaceListener>>,
+    next_shard: AtomicUsize,
+    connections: AtomicUsize,
+    closed: AtomicBool,
+    closing: tokio::sync::Notify,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Options of the server that are not the engine's.
+pub(crate) struct Options {
+    pub(crate) parser: Parser,
+    pub(crate) cleanup_empty_child_namespaces: bool,
+    /// Takes Engine.IO messages itself; there is no Socket.IO then.
+    pub(crate) raw: Option<RawHandler>,
+}
+
+impl Server {
+    /// Begins a server with default options.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    pub(crate) fn start(core: Arc<ServerCore>, threads: Vec<JoinHandle<()>>) -> Self {
+        *core.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+        let main = core.namespace("/");
+        Self { main: Namespace::new(core, main) }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<ServerCore> {
+        self.main.server_core()
+    }
+
+    /// The namespace of this name, which clients may join from now on. A missing leading slash is added; `""` is `/`.
+    ///
+    /// A name that a dynamic namespace's pattern matches becomes a child of it, with its handlers.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Namespace {
+        let name = with_slash(name);
+        Namespace::new(self.core().clone(), self.core().namespace(&name))
+    }
+
+    /// A dynamic namespace: clients may join every name that the pattern (a regular expression) matches, and each such
+    /// name becomes a namespace of its own with the handlers and middlewares of this one. Emitting on it reaches all
+    /// of its children.
+    ///
+    /// Anybody who can connect can make namespaces this way; see [`limits::DYNAMIC_NAMESPACES`].
+    ///
+    /// # Errors
+    ///
+    /// If the pattern is no regular expression.
+    pub fn of_pattern(&self, pattern: &str) -> Result<Namespace, ConnectError> {
+        let regex = regex_lite::Regex::new(pattern).map_err(|error| ConnectError::new(error.to_string()))?;
+        Ok(self.add_dynamic(pattern, Matcher::Pattern(Arc::new(regex))))
+    }
+
+    /// As [`Server::of_pattern`], with an async function that decides. The first dynamic namespace that takes a name
+    /// gets it, in the order they were added.
+    pub fn of_fn<F, Fut>(&self, matches: F) -> Namespace
+    where
+        F: Fn(Asked) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = bool> + Send + 'static,
+    {
+        self.add_dynamic("<dynamic>", Matcher::Function(Arc::new(move |asked| Box::pin(matches(asked)))))
+    }
+
+    fn add_dynamic(&self, name: &str, matcher: Matcher) -> Namespace {
+        let core = Arc::new(NamespaceCore::new(name, Some(matcher)));
+        self.core().dynamic.write().unwrap_or_else(PoisonError::into_inner).push(core.clone());
+        Namespace::new(self.core().clone(), core)
+    }
+
+    /// Calls this for every namespace that comes into being after this call, children of dynamic ones too.
+    pub fn on_new_namespace(&self, call: impl Fn(&Namespace) + Send + Sync + 'static) {
+        self.core().namespace_listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(call));
+    }
+
+    /// Calls this when rooms of this node come, go, are joined and left. It runs on the shard's thread, after the fact.
+    pub fn on_room_event(&self, call: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+        self.core().room_listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(call));
+    }
+
+    /// Open connections, of all transports.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.core().connections.load(Ordering::Relaxed)
+    }
+
+    /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of
+    /// it is gone. Clients see their transport close and come back when a server is there again. Calling it twice is
+    /// no error.
+    pub async fn close(&self) {
+        let core = self.core();
+        if core.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        core.closing.notify_waiters();
+        for shard in core.hub.shards() {
+            let (done, gone) = tokio::sync::oneshot::channel();
+            shard.send(Command::Shutdown { done });
+            // An error says that the shard dropped the sender, which is how it answers.
+            let _ = gone.await;
+        }
+        core.hub.adapter().close().await;
+        let threads = std::mem::take(&mut *core.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let _ = joined.await;
+        core.forget_handlers();
+    }
+}
+
+impl Deref for Server {
+    type Target = Namespace;
+
+    fn deref(&self) -> &Namespace {
+        &self.main
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+fn with_slash(name: &str) -> String {
+    if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
+}
+
+impl ServerCore {
+    pub(crate) fn new(config: Arc<Config>, options: Options, hub: Hub, states: States) -> Self {
+        Self {
+            config,
+            options,
+            hub,
+            states,
+            namespaces: RwLock::default(),
+            dynamic: RwLock::default(),
+            room_listeners: RwLock::default(),
+            namespace_listeners: RwLock::default(),
+            next_shard: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            closing: tokio::sync::Notify::new(),
+            threads: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.states
+    }
+
+    pub(crate) fn mailbox(&self, shard: usize) -> &Mailbox {
+        &self.hub.shards()[shard]
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.hub.shards().len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the server is closed. Ask [`ServerCore::is_closed`] as well: what was before is not told.
+    pub(crate) async fn wait_closed(&self) {
+        let closing = self.closing.notified();
+        if !self.is_closed() {
+            closing.await;
+        }
+    }
+
+    /// The shard for a connection that comes from outside the shards, each in turn.
+    pub(crate) fn pick_shard(&self) -> usize {
+        self.next_shard.fetch_add(1, Ordering::Relaxed) % self.shards()
+    }
+
+    pub(crate) fn count_connection(&self, opened: bool) {
+        if opened {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets an entry take its place: in the batch of the shard that this thread is, or straight in the log.
+    pub(crate) fn append(self: &Arc<Self>, target: Target, act: Act) -> Commit {
+        let entry = NewEntry { target, act };
+        if let Some(shard) = shard::current(self) {
+            return shard.emit(entry);
+        }
+        let mut append = self.hub.adapter().append(vec![entry]);
+        let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let commit = Arc::new(BatchCommit::default());
+        match ready {
+            Poll::Ready(result) => {
+                self.hub.distribute(None);
+                commit.resolve(result);
+            }
+            Poll::Pending => {
+                let (server, commit) = (self.clone(), commit.clone());
+                self.mailbox(0).send(Command::Drive(Box::pin(async move {
+                    let result = append.await;
+                    server.hub.distribute(None);
+                    commit.resolve(result);
+                })));
+            }
+        }
+        Commit::in_batch(commit, 0)
+    }
+
+    /// Sends a cast behind what this thread has emitted before.
+    pub(crate) fn cast(self: &Arc<Self>, cast: Cast, on_route: Box<dyn FnOnce(usize) + Send>) {
+        let cast = Arc::new(cast);
+        match shard::current(self) {
+            Some(shard) => shard.cast(CastOut { cast, on_route }),
+            None => self.hub.cast(&cast, None, on_route),
+        }
+    }
+
+    pub(crate) fn namespace(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
+        if let Some(found) = self.find_namespace(name) {
+            return found;
+        }
+        let parent = {
+            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
+            let parent = dynamic.iter().find(|ns| ns.matcher.as_ref().is_some_and(|m| m.matches_literally(name)));
+            parent.cloned()
+        };
+        self.add_namespace(name, |name| match &parent {
+            Some(parent) => parent.child(name),
+            None => Arc::new(NamespaceCore::new(name, None)),
+        })
+    }
+
+    pub(crate) fn find_namespace(&self, name: &str) -> Option<Arc<NamespaceCore>> {
+        self.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn add_namespace(
+        self: &Arc<Self>,
+        name: &str,
+        make: impl FnOnce(&str) -> Arc<NamespaceCore>,
+    ) -> Arc<NamespaceCore> {
+        let core = {
+            let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
+            // Several clients may have asked for it at once: the first one made it.
+            if let Some(found) = namespaces.get(name) {
+                return found.clone();
+            }
+            let core = make(name);
+            namespaces.insert(core.name().clone(), core.clone());
+            core
+        };
+        if name != "/" {
+            let ns = Namespace::new(self.clone(), core.clone());
+            let listeners = self.namespace_listeners.read().unwrap_or_else(PoisonError::into_inner);
+            listeners.iter().for_each(|call| call(&ns));
+        }
+        core
+    }
+
+    /// The namespace that a client asks for, made if a dynamic one takes the name.
+    pub(crate) async fn admit(self: &Arc<Self>, asked: Asked) -> Result<Arc<NamespaceCore>, ConnectError> {
+        if let Some(found) = self.find_namespace(&asked.name) {
+            return Ok(found);
+        }
+        let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for parent in dynamic {
+            let Some(matcher) = &parent.matcher else { continue };
+            if matcher.matches(asked.clone()).await {
+                let known = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).len();
+                if known >= limits::DYNAMIC_NAMESPACES {
+                    return Err(ConnectError::new("too many namespaces"));
+                }
+                return Ok(self.add_namespace(&asked.name, |name| parent.child(name)));
+            }
+        }
+        Err(ConnectError::new("Invalid namespace"))
+    }
+
+    /// A socket of this namespace has gone: an empty child goes with it, if that was asked for.
+    pub(crate) fn leave_namespace(&self, ns: &Arc<NamespaceCore>) {
+        let last = ns.sockets.fetch_sub(1, Ordering::AcqRel) == 1;
+        if !last || !ns.is_child || !self.options.cleanup_empty_child_namespaces {
+            return;
+        }
+        let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
+        if ns.sockets.load(Ordering::Acquire) == 0 && namespaces.get(ns.name()).is_some_and(|n| Arc::ptr_eq(n, ns)) {
+            namespaces.remove(ns.name());
+            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
+            dynamic.iter().for_each(|parent| parent.forget_child(ns));
+        }
+    }
+
+    pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
+        let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().for_each(|call| call(event));
+    }
+
+    pub(crate) fn has_room_listeners(&self) -> bool {
+        !self.room_listeners.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Handlers often hold the server itself; letting go of them lets go of it.
+    fn forget_handlers(&self) {
+        let namespaces = std::mem::take(&mut *self.namespaces.write().unwrap_or_else(PoisonError::into_inner));
+        namespaces.into_values().for_each(|ns| ns.clear_listeners());
+        let dynamic = std::mem::take(&mut *self.dynamic.write().unwrap_or_else(PoisonError::into_inner));
+        dynamic.into_iter().for_each(|ns| ns.clear_listeners());
+        self.room_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.namespace_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Debug for ServerCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerCore").field("shards", &self.shards()).finish_non_exhaustive()
+    }
+}
+
+/// A namespace's name as text of JSON `auth`, for matchers.
+pub(crate) fn auth_value(auth: Option<&ByteString>) -> serde_json::Value {
+    auth.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| serde_json::json!({}))
+}

@@ -1,0 +1,284 @@
+//! The state of a shard that is touched by its thread alone: members and their place in the log, connections and their
+//! output, and the batch that this turn appends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, SocketId};
+use trunkline_engine::wheel::{Millis, Wheel};
+use trunkline_log::NewEntry;
+use trunkline_proto::EnginePacket;
+use trunkline_proto::heartbeat::{Beat, Rhythm};
+
+use crate::DisconnectReason;
+use crate::commit::{BatchCommit, Commit};
+use crate::mailbox::Reply;
+use crate::shard::conn::{Conn, ConnRef, Outlet, Private, Seat};
+use crate::shard::outbound::Outbound;
+use crate::socket::Socket;
+
+/// How exact deadlines are kept, in milliseconds.
+const GRANULARITY: Millis = 10;
+
+/// Entries that take their place together, and what has to stay behind them.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<NewEntry>,
+    pub(crate) commit: Arc<BatchCommit>,
+    /// Items for one connection, each after so many of the entries.
+    pub(crate) privates: Vec<(usize, ConnRef, Private)>,
+    /// Casts behind all entries. A later entry begins a new batch.
+    pub(crate) casts: Vec<CastOut>,
+}
+
+/// A cast on its way to the shards.
+pub(crate) struct CastOut {
+    pub(crate) cast: Arc<Cast>,
+    /// Told how many shards will answer for it.
+    pub(crate) on_route: Box<dyn FnOnce(usize) + Send>,
+}
+
+impl std::fmt::Debug for CastOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.cast.fmt(f)
+    }
+}
+
+/// The state of a shard.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) out: Outbound,
+    pub(crate) delivery: Delivery,
+    /// Sessions by their Engine.IO id.
+    pub(crate) sessions: HashMap<Arc<str>, u32>,
+    /// Batches that this turn will append.
+    pub(crate) batches: VecDeque<Batch>,
+    /// Batches whose append is under way, oldest first.
+    pub(crate) in_flight: VecDeque<Batch>,
+    /// The last position that an append of this shard got.
+    pub(crate) last_own: Position,
+    wheel: Wheel,
+    due: Vec<(u32, u32)>,
+    rhythm: Rhythm,
+    generation: u32,
+    pub(crate) shutting_down: bool,
+}
+
+impl Core {
+    pub(crate) fn new(rhythm: Rhythm) -> Self {
+        Self {
+            out: Outbound::default(),
+            delivery: Delivery::new(),
+            sessions: HashMap::new(),
+            batches: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            last_own: Position::ZERO,
+            wheel: Wheel::new(GRANULARITY),
+            due: Vec::new(),
+            rhythm,
+            generation: 0,
+            shutting_down: false,
+        }
+    }
+
+    pub(crate) fn rhythm(&self) -> Rhythm {
+        self.rhythm
+    }
+
+    /// Takes a place for an entry in the open batch.
+    pub(crate) fn emit(&mut self, entry: NewEntry) -> Commit {
+        if self.batches.back().is_none_or(|batch| !batch.casts.is_empty()) {
+            self.batches.push_back(Batch::default());
+        }
+        let batch = self.batches.back_mut().expect("a batch is open");
+        batch.entries.push(entry);
+        Commit::in_batch(batch.commit.clone(), batch.entries.len() - 1)
+    }
+
+    /// Lets a cast follow what was emitted before.
+    pub(crate) fn cast(&mut self, cast: CastOut) {
+        if self.batches.is_empty() {
+            self.batches.push_back(Batch::default());
+        }
+        self.batches.back_mut().expect("a batch is open").casts.push(cast);
+    }
+
+    /// Sends something to one connection behind everything that this shard has emitted before.
+    pub(crate) fn private(&mut self, conn: ConnRef, item: Private) {
+        let waiting = if self.batches.is_empty() { self.in_flight.back_mut() } else { self.batches.back_mut() };
+        match waiting {
+            Some(batch) => batch.privates.push((batch.entries.len(), conn, item)),
+            None => self.private_after(conn, self.last_own, item),
+        }
+    }
+
+    /// Sends something to one connection after this position.
+    pub(crate) fn private_after(&mut self, conn: ConnRef, after: Position, item: Private) {
+        if self.conn(conn).is_some() {
+            self.out.private(conn.key, after, item, &self.delivery);
+            self.bury();
+        }
+    }
+
+    /// The batch has its positions: what had to stay behind its entries goes on.
+    pub(crate) fn committed(&mut self, batch: &mut Batch, positions: &[Position]) {
+        let start = self.last_own;
+        self.last_own = positions.last().copied().unwrap_or(start);
+        for (behind, conn, item) in batch.privates.drain(..) {
+            let after = behind.checked_sub(1).and_then(|index| positions.get(index)).copied().unwrap_or(start);
+            self.private_after(conn, after, item);
+        }
+    }
+
+    pub(crate) fn conn(&self, conn: ConnRef) -> Option<&Conn> {
+        self.out.conns.get(conn.key as usize).filter(|found| found.generation == conn.generation)
+    }
+
+    pub(crate) fn conn_mut(&mut self, conn: ConnRef) -> Option<&mut Conn> {
+        self.out.conns.get_mut(conn.key as usize).filter(|found| found.generation == conn.generation)
+    }
+
+    pub(crate) fn conn_by_sid(&self, sid: &str) -> Option<ConnRef> {
+        let key = *self.sessions.get(sid)?;
+        Some(ConnRef { key, generation: self.out.conns.get(key as usize)?.generation })
+    }
+
+    pub(crate) fn next_generation(&mut self) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        self.generation
+    }
+
+    pub(crate) fn add_conn(&mut self, conn: Conn) -> ConnRef {
+        let (sid, generation) = (conn.sid.clone(), conn.generation);
+        let key = u32::try_from(self.out.conns.insert(conn)).expect("a shard holds fewer than 2^32 connections");
+        self.sessions.insert(sid, key);
+        self.schedule(key);
+        ConnRef { key, generation }
+    }
+
+    /// Forgets a connection with all its members.
+    pub(crate) fn remove_conn(&mut self, conn: ConnRef) {
+        if self.conn(conn).is_none() {
+            return;
+        }
+        let removed = self.out.conns.remove(conn.key as usize);
+        self.sessions.remove(&removed.sid);
+        for seat in &removed.seats {
+            self.delivery.remove(seat.member);
+        }
+    }
+
+    /// Adds a socket to a connection; until it joins its namespace only what is aimed at its id reaches it.
+    pub(crate) fn seat(&mut self, conn: ConnRef, ns: &Arc<str>, id: SocketId, socket: Socket, at: Position) {
+        let member = self.delivery.connect(ns, id, ConnKey(conn.key), at);
+        let Some(found) = self.conn_mut(conn) else {
+            self.delivery.remove(member);
+            return;
+        };
+        let blocked = found.blocked;
+        found.seats.push(Seat { member, socket, left: false });
+        if blocked {
+            self.delivery.lag(member, at.max(self.delivery.position()));
+        }
+    }
+
+    pub(crate) fn member(&self, conn: ConnRef, ns: &str) -> Option<MemberKey> {
+        let seats = &self.conn(conn)?.seats;
+        seats.iter().find(|seat| !seat.left && **seat.socket.namespace_name() == *ns).map(|seat| seat.member)
+    }
+
+    /// Removes members whose farewell was said.
+    pub(crate) fn bury(&mut self) {
+        while let Some(member) = self.out.farewells.pop() {
+            let Some(ConnKey(key)) = self.delivery.conn_of(member) else { continue };
+            if let Some(conn) = self.out.conns.get_mut(key as usize) {
+                conn.seats.retain(|seat| seat.member != member);
+            }
+            self.delivery.remove(member);
+        }
+    }
+
+    /// Writes what this turn has for a connection.
+    pub(crate) fn write(&mut self, key: u32) {
+        self.out.write(key, &mut self.delivery);
+    }
+
+    pub(crate) fn unblock(&mut self, key: u32) {
+        self.out.unblock(key, &mut self.delivery);
+        self.bury();
+    }
+
+    /// Answers the poll that waits, if one does, with this packet alone.
+    pub(crate) fn release_poll(&mut self, conn: ConnRef, packet: EnginePacket) {
+        let Some(found) = self.conn_mut(conn) else { return };
+        if let Outlet::Polling { parked, b64, .. } = &mut found.outlet
+            && let Some(reply) = parked.take()
+        {
+            let _ = reply.send(Reply::Packets { packets: vec![packet], b64: *b64 });
+            self.out.block(conn.key, &mut self.delivery);
+        }
+    }
+
+    /// Lets the wheel know of the connection's earliest deadline, unless it will ask before that anyway.
+    pub(crate) fn schedule(&mut self, key: u32) {
+        let Some(conn) = self.out.conns.get_mut(key as usize) else { return };
+        let next = conn.deadlines.next();
+        let tick = self.wheel.tick_of(next);
+        let sooner = |scheduled: u32| tick.wrapping_sub(scheduled) > u32::MAX / 2;
+        if conn.deadlines.scheduled.is_none_or(sooner) {
+            conn.deadlines.scheduled = Some(self.wheel.schedule(key, next));
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Millis> {
+        self.wheel.next_at()
+    }
+
+    /// It is `now`: sees to every connection whose deadline came.
+    pub(crate) fn tick(&mut self, now: Millis) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.take_due(now, &mut due);
+        for (key, tick) in due.drain(..) {
+            let conn = self.out.conns.get_mut(key as usize);
+            if let Some(conn) = conn.filter(|conn| conn.deadlines.scheduled == Some(tick)) {
+                conn.deadlines.scheduled = None;
+                self.deadline(key, now);
+                self.schedule(key);
+            }
+        }
+        self.due = due;
+    }
+
+    fn deadline(&mut self, key: u32, now: Millis) {
+        let rhythm = self.rhythm;
+        let Some(conn) = self.out.conns.get_mut(key as usize) else { return };
+        let passed = |by: Option<Millis>| by.is_some_and(|by| by <= now);
+        if passed(conn.deadlines.join_by) || passed(conn.deadlines.close_by) {
+            conn.deadlines.join_by = None;
+            conn.deadlines.close_by = None;
+            conn.close(DisconnectReason::ForcedServerClose);
+        }
+        if passed(conn.deadlines.upgrade_by) {
+            conn.deadlines.upgrade_by = None;
+            conn.upgrade_timed_out = true;
+            conn.waker.wake_by_ref();
+        }
+        if conn.paused {
+            conn.deadlines.heart.resume(rhythm, now);
+        }
+        match conn.deadlines.heart.tick(rhythm, now) {
+            Beat::Wait => {}
+            Beat::Dead => {
+                conn.deadlines.heart.resume(rhythm, now);
+                conn.close(DisconnectReason::PingTimeout);
+            }
+            Beat::Ping => self.out.ping(key),
+        }
+    }
+
+    /// The names of the rooms that a socket is in.
+    pub(crate) fn rooms_of(&self, member: MemberKey) -> Vec<Room> {
+        self.delivery.rooms_of(member).to_vec()
+    }
+}

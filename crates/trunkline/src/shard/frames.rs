@@ -1,0 +1,202 @@
+//! Frames of one turn: each entry is encoded once for each kind of receiver, and members that get the same list of
+//! entries share one coalesced buffer. Lists are nodes of a tree, so that "the same list" is one number.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use trunkline_delivery::{Act, Cast, CastKind, Entry};
+use trunkline_proto::ws::{self, Deflater};
+use trunkline_proto::{Codec, EnginePacket, Event, Message, Messages};
+
+/// What a receiver's frames depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameKind {
+    pub(crate) codec: Codec,
+    /// The smallest message that is deflated on this WebSocket, if it negotiated that.
+    pub(crate) deflate: Option<usize>,
+}
+
+/// A list of entries: the last one and the list before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct List(u32);
+
+impl List {
+    pub(crate) const EMPTY: Self = Self(u32::MAX);
+}
+
+/// What a frame is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Entry(Arc<Entry>),
+    Cast(Arc<Cast>),
+}
+
+impl Source {
+    fn event(&self) -> Option<(&str, Option<u64>, &Event, bool)> {
+        match self {
+            Self::Entry(entry) => match &entry.act {
+                Act::Emit { event, compress } => Some((&entry.target.ns, None, event, *compress)),
+                Act::Join(_) | Act::Leave(_) | Act::Disconnect { .. } => None,
+            },
+            Self::Cast(cast) => {
+                let id = if let CastKind::Ack(id) = cast.kind { Some(id) } else { None };
+                Some((&cast.target.ns, id, &cast.event, cast.compress))
+            }
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Entry(a), Self::Entry(b)) => Arc::ptr_eq(a, b),
+            (Self::Cast(a), Self::Cast(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// The messages of it, for a polling answer.
+    pub(crate) fn messages(&self, codec: Codec) -> Messages {
+        self.event().map_or_else(Messages::new, |(ns, id, event, _)| codec.event(ns, id, event, None))
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    source: Source,
+    frames: SmallVec<[(FrameKind, Bytes); 1]>,
+}
+
+#[derive(Debug)]
+struct Node {
+    before: List,
+    slot: u32,
+    buffers: SmallVec<[(FrameKind, Bytes); 1]>,
+}
+
+/// The frames of one turn.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    slots: Vec<Slot>,
+    nodes: Vec<Node>,
+    /// Lists that were made, by what they extend; the newest one is asked first.
+    made: HashMap<(u32, u32), List>,
+    newest: Option<((u32, u32), List)>,
+    deflater: Deflater,
+}
+
+impl Frames {
+    /// Forgets everything; lists made before mean nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.nodes.clear();
+        self.made.clear();
+        self.newest = None;
+    }
+
+    /// The list with this source at its end.
+    pub(crate) fn extend(&mut self, list: List, source: &Source) -> List {
+        let slot = self.slot(source);
+        let key = (list.0, slot);
+        if let Some((made, list)) = self.newest
+            && made == key
+        {
+            return list;
+        }
+        let next = List(index(self.nodes.len()));
+        let list = *self.made.entry(key).or_insert(next);
+        if list == next {
+            self.nodes.push(Node { before: List(key.0), slot, buffers: SmallVec::new() });
+        }
+        self.newest = Some((key, list));
+        list
+    }
+
+    /// Walks go entry by entry: only the newest is looked at. An older one met again is encoded again, nothing worse.
+    fn slot(&mut self, source: &Source) -> u32 {
+        if !self.slots.last().is_some_and(|slot| slot.source.is(source)) {
+            self.slots.push(Slot { source: source.clone(), frames: SmallVec::new() });
+        }
+        index(self.slots.len() - 1)
+    }
+
+    /// The parts of a list, in order: what each is made of and its frames.
+    pub(crate) fn parts(&mut self, list: List, kind: FrameKind) -> Vec<(Source, Bytes)> {
+        let path = self.path(list);
+        path.into_iter().map(|slot| (self.slots[slot as usize].source.clone(), self.frame(slot, kind))).collect()
+    }
+
+    /// The sources of a list, in order.
+    pub(crate) fn sources(&self, list: List) -> Vec<Source> {
+        self.path(list).into_iter().map(|slot| self.slots[slot as usize].source.clone()).collect()
+    }
+
+    /// All WebSocket frames of the list, one behind the other.
+    pub(crate) fn buffer(&mut self, list: List, kind: FrameKind) -> Bytes {
+        let node = &self.nodes[list.0 as usize];
+        if let Some((_, buffer)) = node.buffers.iter().find(|(of, _)| *of == kind) {
+            return buffer.clone();
+        }
+        let buffer = if node.before == List::EMPTY {
+            self.frame(node.slot, kind)
+        } else {
+            let frames: Vec<_> = self.path(list).into_iter().map(|slot| self.frame(slot, kind)).collect();
+            frames.concat().into()
+        };
+        self.nodes[list.0 as usize].buffers.push((kind, buffer.clone()));
+        buffer
+    }
+
+    fn frame(&mut self, slot: u32, kind: FrameKind) -> Bytes {
+        let slot = &mut self.slots[slot as usize];
+        if let Some((_, frame)) = slot.frames.iter().find(|(of, _)| *of == kind) {
+            return frame.clone();
+        }
+        let mut out = Vec::new();
+        if let Some((ns, id, event, compress)) = slot.source.event() {
+            for message in kind.codec.event(ns, id, event, None) {
+                put_message(message, kind, compress, &mut self.deflater, &mut out);
+            }
+        }
+        let frame = Bytes::from(out);
+        slot.frames.push((kind, frame.clone()));
+        frame
+    }
+
+    /// Appends one message as a WebSocket frame.
+    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, out: &mut Vec<u8>) {
+        put_message(message, kind, true, &mut self.deflater, out);
+    }
+
+    fn path(&self, list: List) -> SmallVec<[u32; 8]> {
+        let mut path = SmallVec::new();
+        let mut at = list;
+        while at != List::EMPTY {
+            let node = &self.nodes[at.0 as usize];
+            path.push(node.slot);
+            at = node.before;
+        }
+        path.reverse();
+        path
+    }
+}
+
+fn put_message(message: Message, kind: FrameKind, compress: bool, deflater: &mut Deflater, out: &mut Vec<u8>) {
+    let len = match &message {
+        Message::Text(text) => text.len(),
+        Message::Binary(data) => data.len(),
+    };
+    let packet = EnginePacket::Message(message);
+    if !compress || kind.deflate.is_none_or(|threshold| len < threshold) {
+        packet.put_ws(kind.codec.version, out);
+        return;
+    }
+    let (mut payload, mut deflated) = (Vec::with_capacity(len + 1), Vec::new());
+    let opcode = packet.put_ws_payload(kind.codec.version, &mut payload);
+    deflater.deflate(&payload, &mut deflated);
+    ws::put_frame(out, opcode, true, &deflated);
+}
+
+fn index(number: usize) -> u32 {
+    u32::try_from(number).expect("a turn holds fewer than 2^32 entries and lists")
+}

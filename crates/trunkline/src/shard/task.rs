@@ -1,0 +1,422 @@
+//! The one task of a connection: reads its wire, decodes, and polls the handlers of its sockets. It ends when the wire
+//! is gone and the last handler has returned.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use trunkline_engine::wire::Reader;
+use trunkline_proto::ws::{self, Item};
+use trunkline_proto::{Body, Codec, Decoder, EngineError, EnginePacket, Message, Packet, Version};
+
+use super::conn::{Order, Outlet};
+use super::{ConnRef, Private, Shard};
+use crate::raw::{EngineEvent, EngineSocket};
+use crate::shard::posts::Posts;
+use crate::shard::probe::Probe;
+use crate::shard::talk::{Incoming, Talk};
+use crate::socket::Connection;
+use crate::{DisconnectReason, limits};
+
+/// Reads in a row after which others get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// A connection's task.
+pub(crate) struct ConnTask {
+    pub(super) shard: Rc<Shard>,
+    pub(super) conn: ConnRef,
+    pub(super) connection: Arc<Connection>,
+    pub(super) codec: Codec,
+    reader: Option<Reader>,
+    frames: ws::Decoder,
+    packets: Decoder,
+    pub(super) probe: Option<Box<Probe>>,
+    pub(super) talks: SmallVec<[Talk; 1]>,
+    pub(super) posts: Option<Box<Posts>>,
+    /// Namespaces that the server made it leave: what the client still sends there is no violation.
+    pub(super) evicted: Vec<Arc<str>>,
+    closed: bool,
+}
+
+/// Why a connection has to end.
+pub(super) struct End(pub(super) DisconnectReason);
+
+impl ConnTask {
+    pub(super) fn new(
+        shard: Rc<Shard>,
+        conn: ConnRef,
+        connection: Arc<Connection>,
+        codec: Codec,
+        reader: Option<Reader>,
+        leftover: &Bytes,
+        deflate: bool,
+    ) -> Self {
+        let frames = ws::Decoder::new(shard.ws_config(deflate));
+        let mut task = Self {
+            shard,
+            conn,
+            connection,
+            codec,
+            reader,
+            frames,
+            packets: Decoder::default(),
+            probe: None,
+            talks: SmallVec::new(),
+            posts: None,
+            evicted: Vec::new(),
+            closed: false,
+        };
+        task.begin();
+        if !leftover.is_empty() {
+            let mut early = leftover.to_vec();
+            let outcome = task.take_bytes(&mut early);
+            task.end_if(outcome);
+        }
+        task
+    }
+
+    /// What a session does before its client has said anything.
+    fn begin(&mut self) {
+        if let Some(raw) = self.shard.server().options.raw.clone() {
+            raw(&self.engine_socket(), EngineEvent::Open);
+        } else if self.codec.version == Version::V3 {
+            // Clients of that protocol are in the main namespace without asking.
+            let outcome = self.connect("/", None);
+            self.end_if(outcome);
+        }
+    }
+
+    fn engine_socket(&self) -> EngineSocket {
+        EngineSocket {
+            server: self.shard.server().clone(),
+            shard: self.shard.index(),
+            conn: self.conn,
+            connection: self.connection.clone(),
+            request: self.posts.as_ref().and_then(|posts| posts.headers.clone()),
+        }
+    }
+
+    pub(super) fn end_if(&self, outcome: Result<(), End>) {
+        if let Err(End(reason)) = outcome
+            && let Some(conn) = self.shard.core.borrow_mut().conn_mut(self.conn)
+        {
+            conn.close(reason);
+        }
+    }
+
+    /// Takes what others have left for this connection. True if there was something.
+    fn take_orders(&mut self) -> bool {
+        let orders = {
+            let mut core = self.shard.core.borrow_mut();
+            let Some(conn) = core.conn_mut(self.conn) else { return false };
+            if std::mem::take(&mut conn.upgrade_timed_out) {
+                conn.probed = false;
+                self.probe = None;
+            }
+            std::mem::take(&mut conn.orders)
+        };
+        let any = !orders.is_empty();
+        for order in orders {
+            match order {
+                Order::Post(body, reply) => self.begin_post(body, reply),
+                Order::Probe { stream, leftover, deflate } => self.begin_probe(stream, leftover, deflate),
+                Order::Ended { ns, reason } => self.socket_ended(&ns, reason),
+            }
+        }
+        any
+    }
+
+    fn socket_ended(&mut self, ns: &Arc<str>, reason: DisconnectReason) {
+        if reason == DisconnectReason::ServerNamespaceDisconnect && !self.evicted.contains(ns) {
+            self.evicted.push(ns.clone());
+        }
+        if let Some(talk) = self.talks.iter_mut().find(|talk| talk.ns == *ns && !talk.ending) {
+            talk.end(reason);
+        }
+    }
+
+    /// Events that wait for handlers, of all sockets.
+    fn waiting(&self) -> usize {
+        self.talks.iter().map(|talk| talk.inbox.len()).sum()
+    }
+
+    /// Whether another packet may be taken in.
+    pub(super) fn has_room(&self) -> bool {
+        let waiting = self.waiting();
+        waiting < limits::INBOX || (waiting < limits::INBOX_WHILE_ASKING && self.talks.iter().any(Talk::is_asking))
+    }
+
+    /// Reads the wire as long as there is room. True if something was read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.reader.is_none() {
+            return false;
+        }
+        let mut reads = 0;
+        while self.pause_or_resume() {
+            if reads == READS_PER_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            let shard = self.shard.clone();
+            let mut buffer = shard.buffer.borrow_mut();
+            let Some(reader) = &mut self.reader else { break };
+            let outcome = match reader.poll_read(cx, &mut buffer) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => Err(End(DisconnectReason::TransportClose)),
+                Poll::Ready(Err(_)) => Err(End(DisconnectReason::TransportError)),
+                Poll::Ready(Ok(read)) => self.take_bytes(&mut buffer[..read]),
+            };
+            reads += 1;
+            if outcome.is_err() {
+                self.end_if(outcome);
+                break;
+            }
+        }
+        reads > 0
+    }
+
+    /// Not reading is how a client is slowed down; its pong is not due meanwhile.
+    fn pause_or_resume(&mut self) -> bool {
+        let room = self.has_room();
+        let mut core = self.shard.core.borrow_mut();
+        let (now, rhythm) = (self.shard.now(), core.rhythm());
+        let Some(conn) = core.conn_mut(self.conn).filter(|conn| conn.closed.is_none()) else { return false };
+        let overflow = !room && self.waiting() >= limits::INBOX_WHILE_ASKING;
+        if overflow {
+            tracing::warn!(sid = %conn.sid, limit = limits::INBOX_WHILE_ASKING, "too many events wait; connection closed");
+            conn.close(DisconnectReason::ForcedServerClose);
+        }
+        if conn.paused && room {
+            conn.deadlines.heart.resume(rhythm, now);
+        }
+        conn.paused = !room;
+        room
+    }
+
+    pub(super) fn take_bytes(&mut self, chunk: &mut [u8]) -> Result<(), End> {
+        let mut at = 0;
+        loop {
+            let shard = self.shard.clone();
+            let item = self.frames.decode(chunk, &mut at, &mut shard.inflater.borrow_mut());
+            match item {
+                Ok(Some(item)) => self.take_item(item)?,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.say_frame(|out| ws::put_close(out, Some(error.close_code()), ""));
+                    return Err(End(DisconnectReason::TransportError));
+                }
+            }
+        }
+    }
+
+    fn take_item(&mut self, item: Item) -> Result<(), End> {
+        let packet = match item {
+            Item::Text(text) => EnginePacket::decode_text(text),
+            Item::Binary(data) => EnginePacket::decode_binary(self.codec.version, data),
+            Item::Ping(payload) => {
+                self.say_frame(|out| ws::put_frame(out, ws::Opcode::Pong, false, &payload));
+                return Ok(());
+            }
+            Item::Pong(_) => return Ok(()),
+            Item::Close(frame) => {
+                self.say_frame(|out| ws::put_close(out, frame.map(|frame| frame.code), ""));
+                return Err(End(DisconnectReason::TransportClose));
+            }
+        };
+        self.take_engine(packet)
+    }
+
+    /// A control frame of the WebSocket itself, after what was written.
+    fn say_frame(&self, put: impl FnOnce(&mut Vec<u8>)) {
+        let mut frame = Vec::new();
+        put(&mut frame);
+        let mut core = self.shard.core.borrow_mut();
+        let after = core.delivery.position();
+        core.private_after(self.conn, after, Private::Frame(frame.into()));
+        core.write(self.conn.key);
+    }
+
+    /// Takes one Engine.IO packet, of whichever transport.
+    pub(super) fn take_engine(&mut self, packet: Result<EnginePacket, EngineError>) -> Result<(), End> {
+        let packet = packet.map_err(|_| End(DisconnectReason::ParseError))?;
+        let wrong_direction = |_| End(DisconnectReason::TransportError);
+        let shard = self.shard.clone();
+        {
+            let mut core = shard.core.borrow_mut();
+            let (now, rhythm) = (shard.now(), core.rhythm());
+            let Some(conn) = core.conn_mut(self.conn) else { return Ok(()) };
+            let heart = &mut conn.deadlines.heart;
+            match packet {
+                EnginePacket::Pong(_) => return heart.handle_pong(rhythm, now).map_err(wrong_direction),
+                EnginePacket::Ping(data) => {
+                    heart.handle_ping(rhythm, now).map_err(wrong_direction)?;
+                    // Protocol 3; a probe outside an upgrade is answered without its data.
+                    let _ = data;
+                    let after = core.delivery.position();
+                    core.private_after(self.conn, after, Private::Engine(EnginePacket::Pong(Default::default())));
+                    return Ok(());
+                }
+                EnginePacket::Close => return Err(End(DisconnectReason::TransportClose)),
+                EnginePacket::Open(_) | EnginePacket::Upgrade | EnginePacket::Noop => return Ok(()),
+                EnginePacket::Message(_) => heart.handle_packet(rhythm, now),
+            }
+        }
+        let EnginePacket::Message(message) = packet else { return Ok(()) };
+        self.take_message(message)
+    }
+
+    fn take_message(&mut self, message: Message) -> Result<(), End> {
+        if let Some(raw) = self.shard.server().options.raw.clone() {
+            raw(&self.engine_socket(), EngineEvent::Message(message));
+            return Ok(());
+        }
+        match self.packets.decode(self.codec, message) {
+            Ok(Some(packet)) => self.take_packet(packet),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::debug!(sid = %self.connection.sid, %error, "invalid packet, connection closed");
+                Err(End(DisconnectReason::ForcedClose))
+            }
+        }
+    }
+
+    fn take_packet(&mut self, packet: Packet) -> Result<(), End> {
+        let Packet { ns, body } = packet;
+        if let Body::Connect { auth } = body {
+            return self.connect(&ns, auth);
+        }
+        let Some(index) = self.talks.iter().position(|talk| *talk.ns == *ns && !talk.ending) else {
+            // What was under way when the server ended the socket is ignored; anything else is out of order.
+            let known = self.evicted.iter().any(|evicted| **evicted == *ns);
+            return if known { Ok(()) } else { Err(End(DisconnectReason::ForcedClose)) };
+        };
+        match body {
+            Body::Event { id, event } => {
+                self.talks[index].inbox.push_back(Incoming { id, event });
+                Ok(())
+            }
+            Body::Ack { id, args } => {
+                self.talks[index].take_ack(id, args);
+                Ok(())
+            }
+            Body::Disconnect => {
+                self.leave(index);
+                Ok(())
+            }
+            Body::ConnectError { .. } | Body::Connect { .. } => Err(End(DisconnectReason::ForcedClose)),
+        }
+    }
+
+    /// Sees to the wire after everything that could be done was done.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        let mut core = self.shard.core.borrow_mut();
+        let core = &mut *core;
+        if core.conn(self.conn).is_none() {
+            return;
+        }
+        core.write(self.conn.key);
+        let Some(conn) = core.conn_mut(self.conn).filter(|conn| conn.blocked) else { return };
+        match &mut conn.outlet {
+            Outlet::WebSocket { .. } => {
+                if conn.poll_unsent(cx) {
+                    core.unblock(self.conn.key);
+                    core.write(self.conn.key);
+                    self.shard.want_turn();
+                }
+            }
+            Outlet::Polling { .. } | Outlet::Gone => {}
+        }
+    }
+
+    /// A client that cuts its waiting GET ends its session.
+    fn poll_parked(&self, cx: &mut Context<'_>) {
+        let mut core = self.shard.core.borrow_mut();
+        let Some(conn) = core.conn_mut(self.conn) else { return };
+        if let Outlet::Polling { parked: Some(parked), .. } = &mut conn.outlet
+            && parked.poll_closed(cx).is_ready()
+        {
+            conn.close(DisconnectReason::TransportError);
+        }
+    }
+
+    /// Ends the wire, once: what is waiting is answered, the sockets are told.
+    fn close(&mut self, reason: DisconnectReason) {
+        self.closed = true;
+        (self.reader, self.probe) = (None, None);
+        let shard = self.shard.clone();
+        if let Some(posts) = self.posts.take() {
+            posts.end();
+        }
+        {
+            let mut core = shard.core.borrow_mut();
+            if let Some(conn) = core.conn_mut(self.conn) {
+                conn.end_wire(reason);
+            }
+        }
+        let at = shard.server().hub().distributed();
+        for talk in &mut self.talks {
+            let namespace = talk.ns.clone();
+            if talk.is_joining() {
+                talk.abandon(&shard);
+            } else if !talk.ending {
+                shard.end_socket(self.conn, &namespace, at, reason, Default::default());
+            }
+        }
+        self.take_orders();
+        shard.core.borrow_mut().remove_conn(self.conn);
+        shard.server().count_connection(false);
+        shard.want_turn();
+        if let Some(raw) = shard.server().options.raw.clone() {
+            raw(&self.engine_socket(), EngineEvent::Close(reason));
+        }
+    }
+
+    pub(super) fn adopt(&mut self, reader: Reader, frames: ws::Decoder) {
+        self.reader = Some(reader);
+        self.frames = frames;
+    }
+}
+
+impl Future for ConnTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(conn) = this.shard.core.borrow_mut().conn_mut(this.conn)
+            && !conn.waker.will_wake(cx.waker())
+        {
+            conn.waker = cx.waker().clone();
+        }
+        loop {
+            let mut progress = this.take_orders();
+            progress |= this.poll_talks(cx);
+            progress |= this.poll_posts();
+            progress |= this.poll_probe(cx);
+            progress |= !this.closed && this.poll_read(cx);
+            if !progress {
+                break;
+            }
+        }
+        if this.closed {
+            return if this.talks.is_empty() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        this.flush(cx);
+        this.poll_parked(cx);
+        let reason = this.shard.core.borrow().conn(this.conn).and_then(|conn| conn.closed);
+        if let Some(reason) = reason {
+            this.close(reason);
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for ConnTask {
+    fn drop(&mut self) {
+        self.shard.tasks.set(self.shard.tasks.get().saturating_sub(1));
+        self.shard.want_turn();
+    }
+}

@@ -1,0 +1,301 @@
+//! The turn of a shard: append what its handlers emitted, take in what was committed, walk, write each connection once,
+//! and serve those behind. Long turns are cut into slices, between which connections are read.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+use trunkline_log::{PageLimit, ReadError};
+
+use super::core::Batch;
+use super::{CURRENT, Shard};
+use crate::mailbox::Command;
+use crate::server::RoomEvent;
+use crate::DisconnectReason;
+
+/// How long a turn goes on before others get theirs.
+const SLICE: Duration = Duration::from_millis(1);
+/// Seats that a walk looks at between two looks at the clock.
+const WALK_STEP: usize = 4096;
+/// Connections that are written between two looks at the clock.
+const WRITE_STEP: usize = 32;
+/// What a sweep reads at a time.
+const PAGE: PageLimit = PageLimit { entries: 64, bytes: 256 * 1024 };
+
+impl Shard {
+    /// Runs the shard until it is shut down.
+    pub(crate) async fn run(self: Rc<Self>) {
+        CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
+        let mut timer = Timer { sleep: Box::pin(tokio::time::sleep(Duration::MAX)), armed: None };
+        while !self.is_finished() {
+            poll_fn(|cx| self.poll_wanted(cx, &mut timer)).await;
+            self.turn().await;
+        }
+        self.mailbox.close();
+        CURRENT.with(|current| *current.borrow_mut() = None);
+        self.shutdown.borrow_mut().clear();
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.shutdown.borrow().is_empty() && self.tasks.get() == 0
+    }
+
+    fn poll_wanted(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
+        *self.turn_waker.borrow_mut() = Some(cx.waker().clone());
+        let appended = self.poll_appends(cx);
+        let due = self.core.borrow().next_deadline();
+        let due = due.is_some_and(|due| timer.poll_at(self.started + Duration::from_millis(due), cx));
+        if self.turn_wanted.replace(false) || appended || due || self.mailbox.has_mail(cx.waker()) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    async fn turn(self: &Rc<Self>) {
+        self.core.borrow_mut().tick(self.now());
+        self.append_batches();
+        self.take_mail();
+        let mut slice = Slice(Instant::now());
+        while !self.walk_step() {
+            slice.pause_if_long().await;
+        }
+        self.after_walk();
+        self.write_touched(&mut slice).await;
+        self.sweep(&mut slice).await;
+        self.end_turn();
+    }
+
+    /// Appends the batches that this turn's handlers made. What had to stay behind them goes on as soon as they are
+    /// committed, which in memory is at once.
+    pub(crate) fn append_batches(&self) {
+        loop {
+            let Some(mut batch) = self.core.borrow_mut().batches.pop_front() else { return };
+            let entries = std::mem::take(&mut batch.entries);
+            let nothing_before = self.appends.borrow().is_empty();
+            if entries.is_empty() && nothing_before {
+                self.committed(batch, Ok(Vec::new()));
+                continue;
+            }
+            let mut append = self.server.hub().adapter().append(entries);
+            let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            match ready {
+                Poll::Ready(result) if nothing_before => self.committed(batch, result),
+                Poll::Ready(result) => self.keep(batch, Box::pin(std::future::ready(result))),
+                Poll::Pending => self.keep(batch, append),
+            }
+        }
+    }
+
+    fn keep(&self, batch: Batch, append: super::Appending) {
+        self.core.borrow_mut().in_flight.push_back(batch);
+        self.appends.borrow_mut().push_back(append);
+        self.want_turn();
+    }
+
+    fn poll_appends(&self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        loop {
+            let result = match self.appends.borrow_mut().front_mut().map(|append| append.as_mut().poll(cx)) {
+                Some(Poll::Ready(result)) => result,
+                Some(Poll::Pending) | None => return any,
+            };
+            self.appends.borrow_mut().pop_front();
+            let batch = self.core.borrow_mut().in_flight.pop_front();
+            if let Some(batch) = batch {
+                self.committed(batch, result);
+            }
+            any = true;
+        }
+    }
+
+    fn committed(
+        &self,
+        mut batch: Batch,
+        result: Result<Vec<trunkline_delivery::Position>, trunkline_log::AppendError>,
+    ) {
+        if let Err(error) = &result {
+            tracing::error!(%error, "events were not appended");
+        }
+        let positions = result.as_deref().unwrap_or_default();
+        if !positions.is_empty() {
+            self.server.hub().distribute(Some(self.index));
+        }
+        self.core.borrow_mut().committed(&mut batch, positions);
+        for cast in batch.casts.drain(..) {
+            self.server.hub().cast(&cast.cast, Some(self.index), cast.on_route);
+        }
+        batch.commit.resolve(result);
+    }
+
+    /// Takes in what the hub handed over and what others ask for.
+    fn take_mail(self: &Rc<Self>) {
+        // Read first: everything up to here is in the mailbox by now.
+        let distributed = self.server.hub().distributed();
+        let (mut items, mut commands) = (Vec::new(), Vec::new());
+        self.mailbox.take(&mut items, &mut commands);
+        {
+            let mut core = self.core.borrow_mut();
+            for item in items {
+                core.delivery.hand_over(item);
+            }
+            core.delivery.handed_up_to(distributed);
+        }
+        for command in commands {
+            self.obey(command);
+        }
+    }
+
+    fn walk_step(&self) -> bool {
+        let mut core = self.core.borrow_mut();
+        let core = &mut *core;
+        let done = core.delivery.walk(WALK_STEP, &mut core.out);
+        core.bury();
+        done
+    }
+
+    /// Sees to what a walk or sweep left behind: private items that waited for it, acts on members, finished casts.
+    fn after_walk(&self) {
+        let (evictions, changes, casts) = {
+            let mut core = self.core.borrow_mut();
+            let core = &mut *core;
+            for key in std::mem::take(&mut core.out.waiting) {
+                core.out.release(key, &core.delivery);
+            }
+            core.bury();
+            let out = &mut core.out;
+            (std::mem::take(&mut out.evictions), std::mem::take(&mut out.room_events), std::mem::take(&mut out.casts_done))
+        };
+        if evictions.is_empty() && changes.is_empty() && casts.is_empty() {
+            return;
+        }
+        self.acted(evictions, changes, &casts);
+    }
+
+    async fn write_touched(&self, slice: &mut Slice) {
+        let mut written = 0;
+        loop {
+            {
+                let mut core = self.core.borrow_mut();
+                let Some(key) = core.out.touched.pop_front() else { return };
+                core.write(key);
+            }
+            written += 1;
+            if written % WRITE_STEP == 0 {
+                slice.pause_if_long().await;
+            }
+        }
+    }
+
+    /// Serves members that are behind with pages of the log, until they have caught up or take no more.
+    async fn sweep(&self, slice: &mut Slice) {
+        loop {
+            let Some(from) = self.core.borrow().delivery.sweep_from() else { return };
+            let page = self.server.hub().adapter().read(from, PAGE).await;
+            match page {
+                Ok(page) => {
+                    let mut core = self.core.borrow_mut();
+                    let core = &mut *core;
+                    // A walk may have begun while the page was read; then the next turn sweeps.
+                    if core.delivery.has_walk() {
+                        self.want_turn();
+                        return;
+                    }
+                    core.delivery.sweep(&page.entries, page.upto, &mut core.out);
+                    core.bury();
+                }
+                Err(ReadError::Gone { oldest }) => self.cut(oldest),
+                Err(error) => {
+                    tracing::warn!(%error, "sockets that are behind have to wait");
+                    return;
+                }
+            }
+            self.after_walk();
+            self.write_touched(slice).await;
+            slice.pause_if_long().await;
+        }
+    }
+
+    /// The log has passed these cursors: their connections end, so that nobody misses something without knowing.
+    fn cut(&self, oldest: trunkline_delivery::Position) {
+        let mut core = self.core.borrow_mut();
+        for member in core.delivery.take_passed(oldest) {
+            let Some(conn) = core.delivery.conn_of(member) else { continue };
+            core.out.cut += 1;
+            if let Some(found) = core.out.conns.get_mut(conn.0 as usize) {
+                tracing::warn!(sid = %found.sid, "a connection was too slow for the log and is closed");
+                found.close(DisconnectReason::TransportError);
+            }
+        }
+    }
+
+    fn end_turn(&self) {
+        let (vacated, position) = {
+            let mut core = self.core.borrow_mut();
+            if core.out.touched.is_empty() {
+                core.out.frames.clear();
+            }
+            (core.delivery.take_vacated(), core.delivery.position())
+        };
+        if vacated.is_empty() {
+            return;
+        }
+        for (ns, room) in self.server.hub().vacate(vacated, self.index, position) {
+            if let Some(room) = room {
+                self.server.tell_room_event(&RoomEvent::Deleted { ns, room });
+            }
+        }
+    }
+
+    /// Begins to end every connection; the shard ends when the last one has.
+    pub(super) fn shut_down(&self, done: tokio::sync::oneshot::Sender<()>) {
+        self.shutdown.borrow_mut().push(done);
+        let mut core = self.core.borrow_mut();
+        core.shutting_down = true;
+        for (_, conn) in &mut core.out.conns {
+            conn.close(DisconnectReason::ServerShuttingDown);
+        }
+        drop(core);
+        self.want_turn();
+    }
+
+    /// Runs something that another thread began, to its end.
+    pub(super) fn drive(command: Command) {
+        if let Command::Drive(future) = command {
+            tokio::task::spawn_local(future);
+        }
+    }
+}
+
+struct Slice(Instant);
+
+impl Slice {
+    async fn pause_if_long(&mut self) {
+        if self.0.elapsed() > SLICE {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
+}
+
+/// The one timer of a shard. It is armed for the earliest deadline and left alone while that moves away.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Whether `at` has come; if not, the task is woken no later than then.
+    fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
+        if at <= Instant::now() {
+            return true;
+        }
+        if self.armed.is_none_or(|armed| armed > at || armed <= Instant::now()) {
+            self.sleep.as_mut().reset(at.into());
+            self.armed = Some(at);
+        }
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+}
