@@ -40,4 +40,6 @@ process.on("SIGTERM", () => {
   application.close();
   http.close(() => process.exit(0));
   http.closeAllConnections();
+  // A WebSocket whose peer does not answer the close frame would hold the process for half a minute.
+  setTimeout(() => process.exit(0), 1000).unref();
 });
