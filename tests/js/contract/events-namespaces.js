@@ -107,16 +107,18 @@ function middleware(setup) {
     assert.deepEqual(socket.welcome.auth, { token: "secret" });
   });
 
-  test("who was refused may try again on the same connection", { skip: setup.major === 2 }, async () => {
-    const main = await setup.connect("/");
-    const socket = main.io.socket("/auth", { auth: { token: "wrong" } });
-    await refusal(socket, setup.major);
-    socket.auth = { token: "secret" };
-    const welcome = next(socket, "welcome");
-    socket.connect();
-    assert.equal((await welcome)[0].auth.token, "secret");
-    assert.equal(await ask1(main, "echo-ack", 1), 1);
-  });
+  if (setup.major > 2) {
+    test("who was refused may try again on the same connection", async () => {
+      const main = await setup.connect("/");
+      const socket = main.io.socket("/auth", { auth: { token: "wrong" } });
+      await refusal(socket, setup.major);
+      socket.auth = { token: "secret" };
+      const welcome = next(socket, "welcome");
+      socket.connect();
+      assert.equal((await welcome)[0].auth.token, "secret");
+      assert.equal(await ask1(main, "echo-ack", 1), 1);
+    });
+  }
 
   test("a slow middleware delays its own namespace only", async () => {
     const main = await setup.connect("/");

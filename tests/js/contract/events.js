@@ -92,11 +92,13 @@ function values(setup) {
     }
   });
 
-  test("a date arrives as a string in ISO form", { skip: setup.parser !== "default" }, async () => {
-    const socket = await setup.connect();
-    const date = new Date(1_700_000_000_123);
-    assert.equal(await ask1(socket, "echo-ack", date), date.toISOString());
-  });
+  if (setup.parser === "default") {
+    test("a date arrives as a string in ISO form", async () => {
+      const socket = await setup.connect();
+      const date = new Date(1_700_000_000_123);
+      assert.equal(await ask1(socket, "echo-ack", date), date.toISOString());
+    });
+  }
 
   test("binary arrives whole: alone, several, nested, mixed with text and empty", async () => {
     const socket = await setup.connect();
@@ -207,11 +209,13 @@ function acks(setup) {
     assert.deepEqual(await ask1(socket, "echo-ack", odd), odd);
   });
 
-  test("a client's timeout reports silence as an error", { skip: setup.major < 4 }, async () => {
-    const socket = await setup.connect();
-    await assert.rejects(socket.timeout(100).emitWithAck("no-ack", 1), /timed out/);
-    assert.equal(await socket.timeout(10_000).emitWithAck("echo-ack", 1), 1);
-  });
+  if (setup.major >= 4) {
+    test("a client's timeout reports silence as an error", async () => {
+      const socket = await setup.connect();
+      await assert.rejects(socket.timeout(100).emitWithAck("no-ack", 1), /timed out/);
+      assert.equal(await socket.timeout(10_000).emitWithAck("echo-ack", 1), 1);
+    });
+  }
 
   test("the server's question is answered by the client's ack", async () => {
     const socket = await setup.connect();
