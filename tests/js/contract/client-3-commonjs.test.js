@@ -1,0 +1,4 @@
+// socket.io-client 3.1.3, imported as CommonJS, against every event of the contract.
+import { contractOf } from "./events.js";
+
+contractOf("3.1.3 (CommonJS)");

@@ -1,0 +1,4 @@
+// socket.io-client 4.8.4, imported as ESM, against every event of the contract.
+import { contractOf } from "./events.js";
+
+contractOf("4.8.4 (ESM)");
