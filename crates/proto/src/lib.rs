@@ -3,6 +3,8 @@
 mod args;
 mod codec;
 mod engine;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod json;
 pub mod limits;
 mod message;
