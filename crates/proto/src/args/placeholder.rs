@@ -75,8 +75,13 @@ pub(crate) fn neutralised(text: &str, spans: &mut Spans, own: &[usize]) -> Optio
     }
     let found = find(text, spans);
     let is_own = |hit: &Found| own.binary_search(&hit.start).is_ok();
-    (found.len() > own.len())
-        .then(|| rewrite(text, spans, &found, |hit| hit.num.filter(|_| is_own(hit))))
+    // Not by their number: a look-alike may hide one that is inside it.
+    if found.iter().all(is_own) {
+        return None;
+    }
+    Some(rewrite(text, spans, &found, |hit| {
+        hit.num.filter(|_| is_own(hit))
+    }))
 }
 
 /// Reads along with the scanner.
