@@ -458,6 +458,9 @@ fn nesting_is_bounded_and_lengths_take_no_memory() {
     );
     refused(&event(&nested(128)), &DecodeError::TooDeep);
     refused(&event(&nested(900_000)), &DecodeError::TooDeep);
+    let around_bin = |levels: usize| [vec![0x91; levels], b"\xc4\x01x".to_vec()].concat();
+    assert_eq!(args_of(&event(&around_bin(126))).attachments().len(), 1);
+    refused(&event(&around_bin(127)), &DecodeError::TooDeep);
     // What is passed over may be as deep as it likes.
     let unknown = [
         &b"\x84\xa4type\x02\xa4data\x91\xa1x\xa3nsp\xa1/\xa1y"[..],

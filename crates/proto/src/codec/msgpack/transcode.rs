@@ -52,6 +52,8 @@ impl<'a> Transcoder<'a> {
             match token {
                 Token::Array(left) => self.start(left, false, max_depth)?,
                 Token::Map(left) => self.start(left, true, max_depth)?,
+                // The placeholder is an object, and as such a level.
+                Token::Bin(_) if self.open.len() == max_depth => return Err(DecodeError::TooDeep),
                 scalar => self.scalar(scalar)?,
             }
             if !self.go_on()? {
