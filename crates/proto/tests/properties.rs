@@ -327,8 +327,9 @@ proptest! {
 
     #[test]
     fn jsonp_bodies_survive_the_form(payload in "[a-z\\\\n\n€&=+% ]{0,30}") {
-        // The page cannot tell these apart from escaped ones itself.
-        prop_assume!(!payload.contains("\\\n"));
+        // A backslash before a newline the page itself cannot tell from an escaped newline.
+        let lines: Vec<&str> = payload.split('\n').map(|line| line.trim_end_matches('\\')).collect();
+        let payload = lines.join("\n");
         // What the page does: it doubles the backslash of an escaped newline, then escapes newlines.
         let escaped = payload.replace("\\n", "\\\\n").replace('\n', "\\n");
         let form: String = escaped.bytes().fold("d=".to_owned(), |form, byte| format!("{form}%{byte:02x}"));
