@@ -40,6 +40,13 @@ enum Shape {
     Image { data: Bytes },
 }
 
+/// Bytes inside what looks like a placeholder itself.
+#[derive(Serialize)]
+struct LookAlike {
+    _placeholder: bool,
+    num: Bytes,
+}
+
 #[test]
 fn a_tuple_is_several_arguments_and_anything_else_is_one() {
     check(&args(&()), "", &[]);
@@ -212,6 +219,20 @@ fn look_alikes_beside_attachments_become_null() {
         r#"{"_placeholder":true,"num":0},null"#,
         &[A],
     );
+    let around = std::collections::BTreeMap::from([
+        ("_placeholder", (true, None)),
+        ("num", (true, Some(A))),
+    ]);
+    check(
+        &args(&around),
+        r#"{"_placeholder":[true,null],"num":[true,{"_placeholder":true,"num":0}]}"#,
+        &[A],
+    );
+    let around = LookAlike {
+        _placeholder: true,
+        num: A,
+    };
+    check(&args(&(around, 1)), "null,1", &[A]);
     let far = json!({"x": {"_placeholder": true, "num": 99}});
     let mut joined = args(&far);
     joined.push_args(&args(&A));

@@ -259,7 +259,6 @@ fn ends(ns: &Namespace) {
     });
     ns.on_disconnecting(async |socket: Socket, reason: DisconnectReason, State(journal): State<Journal>| {
         let mut rooms: Vec<_> = socket.rooms().await.iter().map(|room| room.to_string()).collect();
-        rooms.push(socket.id().to_string());
         rooms.sort();
         let entry = json!({
             "sid": &**socket.id(), "nsp": &**socket.namespace_name(), "reason": reason.as_str(), "rooms": rooms,

@@ -17,7 +17,10 @@ use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
 pub use error::ArgsError;
-pub(crate) use placeholder::{Found, find as find_placeholders, put as put_placeholder, rewrite};
+use placeholder::rewrite;
+pub(crate) use placeholder::{
+    Found, find as find_placeholders, neutralised, put as put_placeholder,
+};
 
 /// Where each argument stands in the text, in bytes.
 pub(crate) type Spans = SmallVec<[(u32, u32); 4]>;
@@ -171,6 +174,10 @@ impl Args {
             spans,
             attachments,
         }
+    }
+
+    pub(crate) fn spans(&self) -> &[(u32, u32)] {
+        &self.spans
     }
 
     /// Adds an attachment that the text names already.

@@ -125,7 +125,11 @@ impl<'de> Deserializer<'de> for Node<'_> {
                     content: Some(self.child(value)),
                 })
             }
-            _ => Err(Error::invalid_type(
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => Err(Error::invalid_type(
                 Unexpected::Other("something else"),
                 &"a string or a map with one key",
             )),

@@ -67,6 +67,23 @@ pub(crate) fn rewrite(
     out
 }
 
+/// Writes the text anew with `null` for each look-alike: a placeholder that does not start at one of `own`, sorted, where
+/// those of the attachments stand. `None` if there is none, or if there are no attachments, beside which they are data.
+pub(crate) fn neutralised(text: &str, spans: &mut Spans, own: &[usize]) -> Option<String> {
+    if own.is_empty() {
+        return None;
+    }
+    let found = find(text, spans);
+    let is_own = |hit: &Found| own.binary_search(&hit.start).is_ok();
+    // Not by their number: a look-alike may hide one that is inside it.
+    if found.iter().all(is_own) {
+        return None;
+    }
+    Some(rewrite(text, spans, &found, |hit| {
+        hit.num.filter(|_| is_own(hit))
+    }))
+}
+
 /// Reads along with the scanner.
 struct Finder<'a> {
     text: &'a [u8],

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::ser::Formatter;
+use smallvec::SmallVec;
 
 use super::top::{Shape, Top};
-use super::{Args, ArgsError, Spans, find_placeholders, place, rewrite};
+use super::{Args, ArgsError, Spans, neutralised, place};
 use crate::json::{Invalid, scan};
 use crate::limits::{MAX_ATTACHMENTS, MAX_DEPTH};
 
@@ -72,16 +73,10 @@ fn finish(text: String, shape: Shape, taken: Taken) -> Result<Args, ArgsError> {
     for span in &mut spans {
         *span = (span.0 - place(offset), span.1 - place(offset));
     }
-    if !taken.attachments.is_empty() {
-        let text = &text[range.clone()];
-        let found = find_placeholders(text, &spans);
-        if found.len() > taken.attachments.len() {
-            let is_ours = |start| taken.places.binary_search(&(start + offset)).is_ok();
-            let text = rewrite(text, &mut spans, &found, |hit| {
-                hit.num.filter(|_| is_ours(hit.start))
-            });
-            return Ok(Args::from_parts(text.into(), spans, taken.attachments));
-        }
+    let own: SmallVec<[usize; MAX_ATTACHMENTS]> =
+        taken.places.iter().map(|at| at - offset).collect();
+    if let Some(text) = neutralised(&text[range.clone()], &mut spans, &own) {
+        return Ok(Args::from_parts(text.into(), spans, taken.attachments));
     }
     Ok(Args::from_parts(
         fitted(text, range),

@@ -133,10 +133,10 @@ impl EnginePacket {
 
     /// Returns about how many bytes the packet has as text.
     pub(super) fn text_len(&self) -> usize {
-        match self {
-            Self::Message(Message::Binary(data)) => data.len().div_ceil(3) * 4 + 2,
-            _ => self.text().len() + 1,
+        if let Self::Message(Message::Binary(data)) = self {
+            return data.len().div_ceil(3) * 4 + 2;
         }
+        self.text().len() + 1
     }
 
     /// Returns whether the packet is a binary message.

@@ -6,3 +6,6 @@ mod string;
 
 pub(crate) use scan::{Children, Invalid, Span, Visitor, is_blank_from, scan, skip_blanks};
 pub(crate) use string::{quote, string_is, unquote};
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,9 @@ impl Decoder {
         let Some(header) = self.config.header(&chunk[*at..])? else {
             return Ok(None);
         };
+        if header.opcode == Opcode::Continuation {
+            return Err(assembly::NOTHING_TO_CONTINUE);
+        }
         if !header.opcode.is_control() && header.len > self.config.max_message as u64 {
             return Err(Error::TooBig);
         }

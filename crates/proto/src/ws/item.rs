@@ -54,10 +54,10 @@ impl Item {
             [_] => Err(Error::Protocol("close frame with half a code")),
             [high, low, reason @ ..] => {
                 let code = u16::from_be_bytes([*high, *low]);
+                let reason = std::str::from_utf8(reason).map_err(|_| Error::Utf8)?;
                 if !may_travel(code) {
                     return Err(Error::Protocol("close code that may not travel"));
                 }
-                let reason = std::str::from_utf8(reason).map_err(|_| Error::Utf8)?;
                 Ok(Self::Close(Some(CloseFrame {
                     code,
                     reason: reason.into(),

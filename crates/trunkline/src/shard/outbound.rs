@@ -331,6 +331,14 @@ impl Outbound {
             }
             sorted.push((!full, what));
         }
+        if packets.is_empty()
+            && let Outlet::Polling { parked, .. } = &mut conn.outlet
+            && reply.is_some()
+        {
+            // Nothing for the client in it (the end of a socket that knows): the GET waits on.
+            *parked = reply;
+            return;
+        }
         if let Some(reply) = reply
             && reply.send(Reply::Packets { packets, b64 }).is_err()
         {

@@ -164,6 +164,8 @@ impl ConnTask {
         let at = self.shard.server().hub().distributed();
         let reason = DisconnectReason::ClientNamespaceDisconnect;
         self.shard.end_socket(self.conn, &ns, at, reason, Default::default());
+        // Told at once: the next packet of the same read may join it again.
+        self.take_orders();
         self.shard.want_turn();
     }
 

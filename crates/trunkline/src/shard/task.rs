@@ -108,7 +108,7 @@ impl ConnTask {
     }
 
     /// Takes what others have left for this connection. True if there was something.
-    fn take_orders(&mut self) -> bool {
+    pub(super) fn take_orders(&mut self) -> bool {
         let orders = {
             let mut core = self.shard.core.borrow_mut();
             let Some(conn) = core.conn_mut(self.conn) else { return false };
