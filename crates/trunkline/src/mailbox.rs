@@ -11,8 +11,7 @@ use trunkline_engine::http::Taken;
 use trunkline_proto::{EnginePacket, Version};
 
 use crate::handshake::Handshake;
-use crate::shard::{ConnRef, Private};
-use crate::socket::Socket;
+use crate::shard::{ConnRef, FetchReply, Private};
 
 /// The in-tray of one shard.
 ///
@@ -54,7 +53,7 @@ pub(crate) enum Command {
     /// Makes a socket leave its namespace.
     Disconnect { conn: ConnRef, ns: std::sync::Arc<str>, close: bool },
     /// The sockets that a target means now, with their rooms.
-    Fetch { target: Target, reply: oneshot::Sender<Vec<(Socket, Vec<Room>)>> },
+    Fetch { target: Target, reply: FetchReply },
     /// An append that was started elsewhere and did not finish at once.
     Drive(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
     /// A TCP connection that another thread accepted, to be served here.

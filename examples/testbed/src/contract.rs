@@ -116,15 +116,14 @@ async fn ask(socket: Socket, args: Args) {
     let limit = args.get::<Option<u64>>(1).ok().flatten().filter(|&ms| ms > 0).map(Duration::from_millis);
     let payload = args.slice(0..1);
     match socket.ask("question", payload, limit).await {
-        Ok(value) => socket.emit_args("answer", answered(&value)),
+        Ok(value) => socket.emit_args("answer", answered(&value).unwrap_or_default()),
         Err(_) => socket.emit("answer", json!({ "ok": false })),
     };
 }
 
 /// `{ok: true, value}` with the value as it came, attachments included.
-fn answered(value: &Args) -> Args {
-    let ok = Args::serialize(&true).unwrap_or_default();
-    Args::object([("ok", ok), ("value", value.slice(0..1))])
+fn answered(value: &Args) -> Result<Args, trunkline::Error> {
+    Ok(Args::object([("ok", Args::serialize(&true)?), ("value", value.slice(0..1))])?)
 }
 
 fn rooms(ns: &Namespace) {
@@ -199,7 +198,7 @@ fn broadcasts(ns: &Namespace) {
         let mut all = Args::new();
         answers.iter().for_each(|answer| all.push_args(&answer.slice(0..1)));
         let err = Args::serialize(&err)?;
-        Ok::<_, trunkline::Error>(Args::object([("err", err), ("responses", all.gather())]))
+        Ok::<_, trunkline::Error>(Args::object([("err", err), ("responses", all.gather()?)])?)
     });
 }
 

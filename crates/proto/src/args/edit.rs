@@ -80,14 +80,20 @@ impl Args {
     }
 
     /// Returns one argument, the array of all of these: what [`spread`](Self::spread) takes apart.
-    #[must_use]
-    pub fn gather(&self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::TooDeep`].
+    pub fn gather(&self) -> Result<Self, ArgsError> {
         self.as_one(format!("[{}]", self.text))
     }
 
     /// Makes one argument, an object whose members are the first arguments of these (`null` where there is none).
-    #[must_use]
-    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::TooDeep`] or [`ArgsError::TooManyAttachments`].
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Result<Self, ArgsError> {
         let null = || Self::from_parts("null".into(), smallvec::smallvec![(0, 4)], Vec::new());
         let (mut values, mut names) = (Self::new(), Vec::new());
         for (name, value) in members {
@@ -109,9 +115,13 @@ impl Args {
     }
 
     /// These attachments under one argument of this text.
-    fn as_one(&self, text: String) -> Self {
-        let len = place(text.len());
-        Self::from_parts(text.into(), smallvec::smallvec![(0, len)], self.attachments.clone())
+    fn as_one(&self, text: String) -> Result<Self, ArgsError> {
+        if self.attachments.len() > MAX_ATTACHMENTS {
+            return Err(ArgsError::TooManyAttachments);
+        }
+        let len = u32::try_from(text.len()).map_err(|_| ArgsError::TooLong)?;
+        scan(text.as_bytes(), 0, MAX_DEPTH, &mut Children::new(|_, _| {})).map_err(|_| ArgsError::TooDeep)?;
+        Ok(Self::from_parts(text.into(), smallvec::smallvec![(0, len)], self.attachments.clone()))
     }
 
     /// Returns the value of member `key` of the object that argument `i` is, as one argument; `None` if there is none. Of

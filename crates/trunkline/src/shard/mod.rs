@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use trunkline_delivery::{Position, Room};
+use tokio::sync::oneshot;
+use trunkline_delivery::{Position, Room, Target};
 use trunkline_engine::wheel::Millis;
 use trunkline_log::{AppendError, BoxFuture, NewEntry};
 use trunkline_proto::Messages;
@@ -40,6 +41,7 @@ use crate::{Commit, DisconnectReason, limits};
 /// Bytes that are read at a time, into a buffer that the thread lends.
 const READ_BUFFER: usize = 64 * 1024;
 
+pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
 type Appending = BoxFuture<Result<Vec<Position>, AppendError>>;
 
 /// A shard, on its own thread.
@@ -56,8 +58,10 @@ pub(crate) struct Shard {
     started: Instant,
     turn_wanted: Cell<bool>,
     turn_waker: RefCell<Option<Waker>>,
+    /// Questions about members that wait for the walk.
+    fetches: RefCell<Vec<(Target, FetchReply)>>,
     /// Dropped when everything has ended.
-    shutdown: RefCell<Vec<tokio::sync::oneshot::Sender<()>>>,
+    shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     tasks: Cell<usize>,
 }
 
@@ -90,6 +94,7 @@ impl Shard {
             started: Instant::now(),
             turn_wanted: Cell::new(false),
             turn_waker: RefCell::default(),
+            fetches: RefCell::default(),
             shutdown: RefCell::default(),
             tasks: Cell::new(0),
             server,

@@ -15,7 +15,7 @@ use super::conn::{Conn, Deadlines, Order, Outlet};
 use super::frames::FrameKind;
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
-use super::{ConnRef, Private, Shard};
+use super::{ConnRef, FetchReply, Private, Shard};
 use crate::mailbox::{Command, NewSession, NewWire, Reply};
 use crate::server::RoomEvent;
 use crate::socket::Connection;
@@ -41,7 +41,8 @@ impl Shard {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, ns, close),
-            Command::Fetch { target, reply } => self.fetch(&target, reply),
+            // Answered when what was committed before has been walked: it may have moved members.
+            Command::Fetch { target, reply } => self.fetches.borrow_mut().push((target, reply)),
             Command::Serve(accepted) => accepted.serve(self),
             Command::Shutdown { done } => self.shut_down(done),
             drive @ Command::Drive(_) => Self::drive(drive),
@@ -257,11 +258,13 @@ impl Shard {
         }
     }
 
-    fn fetch(
-        &self,
-        target: &trunkline_delivery::Target,
-        reply: oneshot::Sender<Vec<(crate::Socket, Vec<trunkline_delivery::Room>)>>,
-    ) {
+    pub(super) fn answer_fetches(&self) {
+        for (target, reply) in self.fetches.take() {
+            self.fetch(&target, reply);
+        }
+    }
+
+    fn fetch(&self, target: &trunkline_delivery::Target, reply: FetchReply) {
         let members = self.core.borrow().delivery.addressed(target);
         let found = members.into_iter().filter_map(|member| {
             let ConnKey(conn) = self.core.borrow().delivery.conn_of(member)?;

@@ -63,6 +63,7 @@ impl Shard {
             slice.pause_if_long().await;
         }
         self.after_walk();
+        self.answer_fetches();
         self.write_touched(&mut slice).await;
         self.sweep(&mut slice).await;
         self.end_turn();

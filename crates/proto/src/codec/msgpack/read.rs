@@ -78,7 +78,11 @@ impl<'a> Reader<'a> {
             }
             0xc7..=0xc9 => {
                 let len = self.length(kind - 0xc7)?;
-                self.ext(len)?
+                match self.ext(len)? {
+                    // How notepack writes an ArrayBuffer; in the forms of fixed length, type 0 means other things.
+                    Token::Ext(0, data) => Token::Bin(data),
+                    other => other,
+                }
             }
             0xca => Token::Float(f32::from_be_bytes(self.take_array()?).into()),
             0xcb => Token::Float(f64::from_be_bytes(self.take_array()?)),
