@@ -80,7 +80,11 @@ impl Heartbeat {
         }
         match self.state {
             State::Resting => {
-                *self = Self { state: State::Awaiting { extended: false }, deadline: now + rhythm.timeout_ms };
+                // Counted from when the ping was due, so that a coarse clock does not lengthen the timeout; unless we
+                // are so late ourselves that it would cut the peer's time.
+                let late = now - self.deadline;
+                let since = if late > rhythm.timeout_ms / 10 { now } else { self.deadline };
+                *self = Self { state: State::Awaiting { extended: false }, deadline: since + rhythm.timeout_ms };
                 Beat::Ping
             }
             State::Awaiting { .. } | State::Listening => Beat::Dead,

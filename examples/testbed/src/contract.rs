@@ -83,7 +83,8 @@ fn echoes(ns: &Namespace) {
     ns.on("echo-ack", async |args: Args| args);
     ns.on("no-ack", async |ack: Ack| ack.ignore());
     ns.on("who", who);
-    ns.on("ask", ask);
+    // Beside other events: with no limit it waits as long as the client does.
+    ns.on_concurrent("ask", ask);
     ns.on("set", async |socket: Socket, Data((key, value)): Data<(String, Value)>| {
         socket.set_data(key, value).map(|()| "ok")
     });

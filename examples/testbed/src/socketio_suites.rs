@@ -64,7 +64,7 @@ fn values(ns: &Namespace) {
         socket.emit("hi", ());
     });
     ns.on("echo", async |args: Args| args.slice(0..1));
-    ns.on("ack", async |socket: Socket| {
+    ns.on_concurrent("ack", async |socket: Socket| {
         let answer: Result<(u32, Value), _> = socket.emit_with_ack("ack", ()).await;
         if answer.is_ok_and(|(number, object)| number == 5 && object == json!({ "test": true })) {
             socket.emit("got it", ());

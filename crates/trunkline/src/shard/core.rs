@@ -18,8 +18,9 @@ use crate::shard::conn::{Conn, ConnRef, Outlet, Private, Seat};
 use crate::shard::outbound::Outbound;
 use crate::socket::Socket;
 
-/// How exact deadlines are kept, in milliseconds.
-const GRANULARITY: Millis = 10;
+/// How exact deadlines are kept: a two-hundredth of the shorter part of the heartbeat, and never coarser than this, in
+/// milliseconds. Finer means more wake-ups of an idle shard.
+const COARSEST: Millis = 25;
 
 /// Entries that take their place together, and what has to stay behind them.
 #[derive(Debug, Default)]
@@ -74,7 +75,7 @@ impl Core {
             batches: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_own: Position::ZERO,
-            wheel: Wheel::new(GRANULARITY),
+            wheel: Wheel::new((rhythm.interval_ms.min(rhythm.timeout_ms) / 200).clamp(1, COARSEST)),
             due: Vec::new(),
             rhythm,
             generation: 0,
