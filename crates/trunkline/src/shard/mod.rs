@@ -63,6 +63,8 @@ pub(crate) struct Shard {
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     tasks: Cell<usize>,
+    /// The connection whose task is polled right now: what it says is written when it is done.
+    active: Cell<Option<ConnRef>>,
 }
 
 thread_local! {
@@ -97,6 +99,7 @@ impl Shard {
             fetches: RefCell::default(),
             shutdown: RefCell::default(),
             tasks: Cell::new(0),
+            active: Cell::new(None),
             server,
         })
     }
@@ -136,8 +139,13 @@ impl Shard {
 
     /// Sends something to a connection, behind everything emitted on this thread before.
     pub(crate) fn private(&self, conn: ConnRef, item: Private) {
-        self.core.borrow_mut().private(conn, item);
-        self.want_turn();
+        let mut core = self.core.borrow_mut();
+        core.private(conn, item);
+        let written_anyway = self.active.get() == Some(conn) && core.batches.is_empty() && core.out.waiting.is_empty();
+        drop(core);
+        if !written_anyway {
+            self.want_turn();
+        }
     }
 
     pub(crate) fn new_id(&self) -> String {

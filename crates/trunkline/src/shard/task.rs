@@ -24,6 +24,10 @@ use crate::{DisconnectReason, limits};
 /// Reads in a row after which others get their turn.
 const READS_PER_TURN: usize = 4;
 
+/// How long, and how much, a peer may still send after its connection was closed for a fault.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
 /// A connection's task.
 pub(crate) struct ConnTask {
     pub(super) shard: Rc<Shard>,
@@ -149,33 +153,27 @@ impl ConnTask {
         waiting < limits::INBOX || (waiting < limits::INBOX_WHILE_ASKING && self.talks.iter().any(Talk::is_asking))
     }
 
-    /// Reads the wire as long as there is room. True if something was read.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.reader.is_none() {
+    /// Reads the wire once, if there is room. True if something was read.
+    fn poll_read(&mut self, cx: &mut Context<'_>, reads_left: &mut usize) -> bool {
+        if self.closed || self.reader.is_none() || !self.pause_or_resume() {
             return false;
         }
-        let mut reads = 0;
-        while self.pause_or_resume() {
-            if reads == READS_PER_TURN {
-                cx.waker().wake_by_ref();
-                break;
-            }
-            let shard = self.shard.clone();
-            let mut buffer = shard.buffer.borrow_mut();
-            let Some(reader) = &mut self.reader else { break };
-            let outcome = match reader.poll_read(cx, &mut buffer) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => Err(End(DisconnectReason::TransportClose)),
-                Poll::Ready(Err(_)) => Err(End(DisconnectReason::TransportError)),
-                Poll::Ready(Ok(read)) => self.take_bytes(&mut buffer[..read]),
-            };
-            reads += 1;
-            if outcome.is_err() {
-                self.end_if(outcome);
-                break;
-            }
+        if *reads_left == 0 {
+            cx.waker().wake_by_ref();
+            return false;
         }
-        reads > 0
+        *reads_left -= 1;
+        let shard = self.shard.clone();
+        let mut buffer = shard.buffer.borrow_mut();
+        let Some(reader) = &mut self.reader else { return false };
+        let outcome = match reader.poll_read(cx, &mut buffer) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => Err(End(DisconnectReason::TransportClose)),
+            Poll::Ready(Err(_)) => Err(End(DisconnectReason::TransportError)),
+            Poll::Ready(Ok(read)) => self.take_bytes(&mut buffer[..read]),
+        };
+        self.end_if(outcome);
+        true
     }
 
     /// Not reading is how a client is slowed down; its pong is not due meanwhile.
@@ -345,8 +343,13 @@ impl ConnTask {
     /// Ends the wire, once: what is waiting is answered, the sockets are told.
     fn close(&mut self, reason: DisconnectReason) {
         self.closed = true;
-        (self.reader, self.probe) = (None, None);
+        self.probe = None;
         let shard = self.shard.clone();
+        if let Some(reader) = self.reader.take()
+            && !matches!(reason, DisconnectReason::TransportClose | DisconnectReason::ServerShuttingDown)
+        {
+            tokio::task::spawn_local(linger(reader));
+        }
         if let Some(posts) = self.posts.take() {
             posts.end();
         }
@@ -390,16 +393,19 @@ impl Future for ConnTask {
         {
             conn.waker = cx.waker().clone();
         }
+        this.shard.active.set(Some(this.conn));
+        let mut reads_left = READS_PER_TURN;
         loop {
             let mut progress = this.take_orders();
             progress |= this.poll_talks(cx);
             progress |= this.poll_posts();
             progress |= this.poll_probe(cx);
-            progress |= !this.closed && this.poll_read(cx);
+            progress |= this.poll_read(cx, &mut reads_left);
             if !progress {
                 break;
             }
         }
+        this.shard.active.set(None);
         if this.closed {
             return if this.talks.is_empty() { Poll::Ready(()) } else { Poll::Pending };
         }
@@ -412,6 +418,22 @@ impl Future for ConnTask {
         }
         Poll::Pending
     }
+}
+
+/// Reads what a peer still sends after we have closed, for a moment: a socket that is closed with something unread is
+/// reset, and the peer would never see our last frame.
+async fn linger(mut reader: Reader) {
+    let mut sink = vec![0; 4096];
+    let drain = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(read) = std::future::poll_fn(|cx| reader.poll_read(cx, &mut sink)).await {
+            left = left.saturating_sub(read);
+            if read == 0 || left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
 }
 
 impl Drop for ConnTask {
