@@ -99,7 +99,7 @@ pub(crate) struct PostBody {
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The packets of a polling answer.
-    Packets { packets: Vec<EnginePacket>, b64: bool },
+    Packets { packets: Vec<EnginePacket>, b64: bool, compress: bool },
     /// The request goes on with this connection.
     Go(ConnRef),
     /// The packets of a POST were taken.

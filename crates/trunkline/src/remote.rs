@@ -1,11 +1,13 @@
 //! A socket as `fetch_sockets` gives it: a snapshot, with a handle to act on it wherever it lives.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 use trunkline_delivery::{Room, SocketId};
 
 use crate::operator::{Broadcast, IntoRooms};
-use crate::{Commit, Handshake, Socket};
+use crate::{AckError, Args, Commit, Handshake, Socket};
 
 /// A socket of the deployment, as it was when it was asked for.
 #[derive(Clone, Debug)]
@@ -48,6 +50,15 @@ impl RemoteSocket {
     /// Emits to it.
     pub fn emit<T: Serialize>(&self, event: &str, data: T) -> Commit {
         self.socket.emit(event, data)
+    }
+
+    /// Asks it, within the limit if one is given; see [`Socket::ask`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::emit_with_ack`].
+    pub async fn ask(&self, event: &str, args: Args, timeout: Option<Duration>) -> Result<Args, AckError> {
+        self.socket.ask(event, args, timeout).await
     }
 
     /// Makes it join rooms.

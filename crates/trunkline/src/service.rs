@@ -359,10 +359,10 @@ impl Endpoint {
         answer: Result<Reply, oneshot::error::RecvError>,
     ) -> Response<Body> {
         match answer {
-            Ok(Reply::Packets { packets, b64 }) => {
+            Ok(Reply::Packets { packets, b64, compress }) => {
                 let b64 = b64 || query.j.is_some();
                 let payload = payload::encode(version, b64, &packets);
-                engine::poll_response(&self.server.config, context, payload, query.j.as_deref(), true)
+                engine::poll_response(&self.server.config, context, payload, query.j.as_deref(), compress)
             }
             Ok(Reply::Overlap) => engine::bad_request_empty(),
             other => self.refuse(parts, refusal_of(other.ok().as_ref())),

@@ -182,7 +182,7 @@ impl Conn {
             Outlet::Polling { parked: Some(reply), b64, .. } => {
                 // "close packet `1` while a GET waits: GET answers `6`"
                 let last = if reason == DisconnectReason::TransportClose { EnginePacket::Noop } else { EnginePacket::Close };
-                let _ = reply.send(Reply::Packets { packets: vec![last], b64 });
+                let _ = reply.send(Reply::Packets { packets: vec![last], b64, compress: false });
             }
             Outlet::WebSocket { writer, unsent } => {
                 if unsent.is_empty() && reason == DisconnectReason::ServerShuttingDown {

@@ -216,7 +216,7 @@ impl Core {
         if let Outlet::Polling { parked, b64, .. } = &mut found.outlet
             && let Some(reply) = parked.take()
         {
-            let _ = reply.send(Reply::Packets { packets: vec![packet], b64: *b64 });
+            let _ = reply.send(Reply::Packets { packets: vec![packet], b64: *b64, compress: false });
             self.out.block(conn.key, &mut self.delivery);
         }
     }

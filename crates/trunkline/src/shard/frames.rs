@@ -55,6 +55,10 @@ impl Source {
         }
     }
 
+    pub(crate) fn compress(&self) -> bool {
+        self.event().is_none_or(|(.., compress)| compress)
+    }
+
     /// The messages of it, for a polling answer.
     pub(crate) fn messages(&self, codec: Codec) -> Messages {
         self.event().map_or_else(Messages::new, |(ns, id, event, _)| codec.event(ns, id, event, None))

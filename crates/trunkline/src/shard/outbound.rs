@@ -66,6 +66,14 @@ enum What {
 }
 
 impl What {
+    /// Of a polling answer, one part that may be compressed lets all of it be, as in the reference.
+    fn may_be_compressed(&self) -> bool {
+        match self {
+            Self::Source(source) => source.compress(),
+            Self::Private(..) => true,
+        }
+    }
+
     fn put_packets(&self, codec: trunkline_proto::Codec, packets: &mut Vec<EnginePacket>) {
         match self {
             Self::Source(source) => packets.extend(source.messages(codec).into_iter().map(EnginePacket::Message)),
@@ -319,13 +327,14 @@ impl Outbound {
             packets.push(EnginePacket::Ping(Default::default()));
         }
         let mut full = reply.is_none();
-        let mut finish = false;
+        let (mut finish, mut compress) = (false, false);
         let mut sorted = Vec::new();
         for what in parts {
             // The client hands messages over a tick later than a close packet beside them: never both in one answer.
             let ends = matches!(what, What::Private(_, Private::Finish));
             full |= packets.len() >= PACKETS_PER_POLL || finish || (ends && !packets.is_empty());
             if !full {
+                compress |= what.may_be_compressed();
                 what.put_packets(conn.kind.codec, &mut packets);
                 finish |= ends;
             }
@@ -340,7 +349,7 @@ impl Outbound {
             return;
         }
         if let Some(reply) = reply
-            && reply.send(Reply::Packets { packets, b64 }).is_err()
+            && reply.send(Reply::Packets { packets, b64, compress }).is_err()
         {
             conn.close(DisconnectReason::TransportError);
         }

@@ -139,8 +139,7 @@ impl Shard {
         packets.extend(config.initial_packet.clone().map(EnginePacket::Message));
         match reply {
             Some(reply) => {
-                let b64 = true;
-                let _ = reply.send(Reply::Packets { packets, b64 });
+                let _ = reply.send(Reply::Packets { packets, b64: true, compress: true });
             }
             None => {
                 let mut core = self.core.borrow_mut();
@@ -182,7 +181,7 @@ impl Shard {
             // "second 400; first 200 with `1`; session gone"
             let _ = reply.send(Reply::Overlap);
             if let Some(first) = parked.take() {
-                let _ = first.send(Reply::Packets { packets: vec![EnginePacket::Close], b64: *b64 });
+                let _ = first.send(Reply::Packets { packets: vec![EnginePacket::Close], b64: *b64, compress: false });
             }
             found.close(DisconnectReason::TransportError);
             return;

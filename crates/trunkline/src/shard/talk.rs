@@ -32,6 +32,8 @@ pub(super) struct Talk {
     pub(super) inbox: VecDeque<Incoming>,
     /// Handlers that run beside the others.
     beside: Vec<HandlerFuture>,
+    /// The name of the event that was handled last.
+    pub(super) latest: ByteString,
     /// It takes no further packets.
     pub(super) ending: bool,
     /// Why it ends; the handlers are told when those before have returned.
@@ -69,6 +71,7 @@ impl Talk {
             stage: Stage::Admission(admission),
             inbox: VecDeque::new(),
             beside: Vec::new(),
+            latest: ByteString::new(),
             ending: false,
             end: None,
         }
@@ -309,13 +312,13 @@ impl ConnTask {
             return false;
         }
         if let Some(Incoming { id, event }) = talk.inbox.pop_front() {
-            let name = event.name.clone();
+            talk.latest = event.name.clone();
             let dispatched = catch_unwind(AssertUnwindSafe(|| dispatch::dispatch(&socket, event, id)));
             match dispatched {
                 Ok(Dispatch::Done) => {}
                 Ok(Dispatch::Run(handler)) => talk.stage = Stage::Running(handler),
                 Ok(Dispatch::Beside(handler)) => talk.beside.push(handler),
-                Err(_) => tracing::error!(ns = %talk.ns, event = %name, "a handler panicked"),
+                Err(_) => tracing::error!(ns = %talk.ns, event = %talk.latest, "a handler panicked"),
             }
             return true;
         }

@@ -24,6 +24,9 @@ use crate::{DisconnectReason, limits};
 /// Reads in a row after which others get their turn.
 const READS_PER_TURN: usize = 4;
 
+/// How long the handlers of a connection may hold their shard before a line says so.
+const HELD: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// How long, and how much, a peer may still send after its connection was closed for a fault.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 20;
@@ -393,6 +396,7 @@ impl Future for ConnTask {
         {
             conn.waker = cx.waker().clone();
         }
+        let started = std::time::Instant::now();
         this.shard.active.set(Some(this.conn));
         let mut reads_left = READS_PER_TURN;
         loop {
@@ -406,6 +410,10 @@ impl Future for ConnTask {
             }
         }
         this.shard.active.set(None);
+        if started.elapsed() > HELD {
+            let handled: Vec<_> = this.talks.iter().map(|talk| (&*talk.ns, &*talk.latest)).collect();
+            tracing::warn!(elapsed = ?started.elapsed(), ?handled, "a handler held up its shard; is it blocking?");
+        }
         if this.closed {
             return if this.talks.is_empty() { Poll::Ready(()) } else { Poll::Pending };
         }
