@@ -26,7 +26,7 @@ mod walk;
 
 pub use delivery::{Delivery, Sink};
 pub use entry::{Act, Cast, CastKind, Entry, Item};
-pub use interest::{Interest, ShardSet, MAX_SHARDS};
+pub use interest::{Interest, MAX_SHARDS, ShardSet};
 pub use members::{ConnKey, MemberKey};
 pub use place::{id_with_place, shard_of};
 pub use position::Position;
