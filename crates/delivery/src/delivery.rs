@@ -89,13 +89,15 @@ impl Delivery {
     /// The member joins the room (`None`: the namespace) after `at`, the position up to which entries have been handed
     /// to the shards. False if it is in it already, or has left its namespace.
     pub fn join(&mut self, member: MemberKey, room: Option<&Room>, at: Position) -> bool {
-        self.members.sit(member, room, at)
+        self.members.sit(member, room, at, at > self.position)
     }
 
     /// The member leaves the room; entries up to and including `at` (as for [`Delivery::join`]) are still owed. False if
     /// it was not in it.
-    pub fn leave(&mut self, member: MemberKey, room: &str, at: Position) -> bool {
-        self.members.stand(member, room, at)
+    ///
+    /// An act that stands before `at` and is walked later is put before this leave, as the log has it; likewise a join.
+    pub fn leave(&mut self, member: MemberKey, room: &Room, at: Position) -> bool {
+        self.members.stand(member, room, at, at > self.position)
     }
 
     /// The member leaves its namespace and all rooms for good; entries up to and including `at` are still owed.

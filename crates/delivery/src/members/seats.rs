@@ -6,7 +6,10 @@ use crate::{MemberKey, Position, Room};
 
 impl Members {
     /// Opens an interval after `at` in the room (`None`: the namespace). False if one is open already.
-    pub(crate) fn sit(&mut self, key: MemberKey, room: Option<&Room>, at: Position) -> bool {
+    ///
+    /// With `late` there may be acts before `at` that are still to be walked. One of them may end the open interval, so
+    /// a new one follows it from `at` on.
+    pub(crate) fn sit(&mut self, key: MemberKey, room: Option<&Room>, at: Position, late: bool) -> bool {
         let Some(member) = self.get(key) else { return false };
         let ns = member.ns.clone();
         if member.until != Position::MAX {
@@ -14,22 +17,33 @@ impl Members {
             return false;
         }
         let room = self.room_or_new(&ns, room);
-        let joins = self.open_seat(key, room).is_none();
-        if joins {
+        let Some(open) = self.open_seat(key, room) else {
+            self.push_seat(key, room, at, Position::MAX);
+            return true;
+        };
+        if late && self.rooms[room.0 as usize].seats[open].since < at {
+            self.close(key, room, open, at);
             self.push_seat(key, room, at, Position::MAX);
         }
-        joins
+        false
     }
 
     /// Closes the open interval: what comes after `at` is not for this member. False if none was open.
-    pub(crate) fn stand(&mut self, key: MemberKey, room: &str, at: Position) -> bool {
+    ///
+    /// With `late` an act before `at` may still let the member join; an empty interval at `at` stands for its end.
+    pub(crate) fn stand(&mut self, key: MemberKey, room: &Room, at: Position, late: bool) -> bool {
         let Some(member) = self.get(key).filter(|member| member.until == Position::MAX) else { return false };
-        let Some(room) = self.room(&member.ns, Some(room)) else { return false };
-        let open = self.open_seat(key, room);
-        if let Some(open) = open {
-            self.close(key, room, open, at);
+        let ns = member.ns.clone();
+        let found = self.room(&ns, Some(room));
+        if let Some((found, open)) = found.and_then(|found| Some((found, self.open_seat(key, found)?))) {
+            self.close(key, found, open, at);
+            return true;
         }
-        open.is_some()
+        if late {
+            let room = self.room_or_new(&ns, Some(room));
+            self.push_seat(key, room, at, at);
+        }
+        false
     }
 
     /// Ends the member's time in its namespace, and every interval. False if it had ended.
@@ -71,10 +85,15 @@ impl Members {
     /// An entry at `at` makes the member leave the room. True if it was in it until now.
     pub(crate) fn act_leave(&mut self, key: MemberKey, room: &str, at: Position) -> bool {
         let Some(member) = self.get(key) else { return false };
+        let ended = member.until;
         let Some(room) = self.room(&member.ns, Some(room)) else { return false };
         let covering = self.seats_of(key, room).find(|(_, seat)| seat.covers(at));
         let Some((found, until)) = covering.map(|(found, seat)| (found, seat.until)) else { return false };
         self.close(key, room, found, at);
+        if at < until && until < ended {
+            // What the member did later still happens later.
+            self.push_seat(key, room, until, until);
+        }
         until == Position::MAX
     }
 
