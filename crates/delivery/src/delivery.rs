@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::members::{Member, Members};
+use crate::mutant::{Mutant, Wrong};
 use crate::sweep::Laggards;
 use crate::walk::Walk;
 use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, SocketId};
@@ -110,7 +111,7 @@ impl Delivery {
         let Some(found) = self.members.get_live(member) else { return };
         self.laggards.forget(member, found.cursor, found.lagging);
         found.lagging = false;
-        if self.walk.is_some() {
+        if self.walk.is_some() && !self.wrong().is(Mutant::RemovesUnderWalk) {
             self.members.hide(member);
             self.removed.push(member);
         } else {
@@ -195,5 +196,9 @@ impl Delivery {
             self.members.remove(member);
         }
         self.members.settle_closed(self.position);
+    }
+
+    pub(crate) fn wrong(&self) -> Wrong {
+        self.members.wrong
     }
 }

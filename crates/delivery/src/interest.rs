@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::place::looks_like_id;
 use crate::{Act, Entry, Position, Room, Target, To, shard_of};
 
@@ -93,6 +94,7 @@ pub struct Interest {
     hasher: DefaultHashBuilder,
     shards: usize,
     own_ids: bool,
+    pub(crate) wrong: Wrong,
 }
 
 impl Interest {
@@ -101,7 +103,7 @@ impl Interest {
     #[must_use]
     pub fn new(shards: usize, own_ids: bool) -> Self {
         let shards = shards.clamp(1, MAX_SHARDS);
-        Self { rows: HashTable::new(), hasher: DefaultHashBuilder::default(), shards, own_ids }
+        Self { rows: HashTable::new(), hasher: DefaultHashBuilder::default(), shards, own_ids, wrong: Wrong::default() }
     }
 
     /// The shard has its first member of the room (`None`: of the namespace). True if no shard had one before.
@@ -121,7 +123,11 @@ impl Interest {
         let row = found.get_mut();
         let had = !row.shards.is_empty();
         row.shards = row.shards.without(ShardSet::one(shard));
-        row.promised.retain(|&mut (promised, at)| usize::from(promised) != shard || at > as_of);
+        let wrong = self.wrong;
+        row.promised.retain(|&mut (promised, at)| {
+            let kept = at > as_of && !wrong.is(Mutant::RemovesDespitePromise);
+            usize::from(promised) != shard || kept || wrong.is(Mutant::PromiseOutlivesItsRoom)
+        });
         let deleted = had && row.shards.is_empty();
         if row.shards.is_empty() && row.promised.is_empty() {
             found.remove();
@@ -148,6 +154,7 @@ impl Interest {
         let shards = self.route(&entry.target);
         if let Act::Join(rooms) = &entry.act
             && !shards.is_empty()
+            && !self.wrong.is(Mutant::JoinIsNotPromised)
         {
             for room in rooms {
                 let row = self.row(&entry.target.ns, Some(room));

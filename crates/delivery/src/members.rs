@@ -13,6 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::{Names, Position, Room, SocketId, Target, To};
 
 /// A socket of this shard. Keys are used again after the member is removed.
@@ -101,6 +102,7 @@ pub(crate) struct Members {
     vacated: Vec<Vacated>,
     /// Members with seats to take away once the shard stands at the position.
     closing: Vec<(Position, MemberKey)>,
+    pub(crate) wrong: Wrong,
 }
 
 impl Members {
@@ -173,7 +175,7 @@ impl Members {
 
     /// Reports the room as vacated if it has no member here.
     pub(crate) fn give_back(&mut self, ns: &Arc<str>, room: Option<&Room>) {
-        if self.room(ns, room.map(AsRef::as_ref)).is_none() {
+        if self.room(ns, room.map(AsRef::as_ref)).is_none() && !self.wrong.is(Mutant::PromiseIsNotGivenBack) {
             self.vacated.push((ns.clone(), room.cloned()));
         }
     }
@@ -181,7 +183,9 @@ impl Members {
     /// The rooms that lost their last member and have none now.
     pub(crate) fn take_vacated(&mut self) -> Vec<Vacated> {
         let mut vacated = std::mem::take(&mut self.vacated);
-        vacated.retain(|(ns, room)| self.room(ns, room.as_deref()).is_none());
+        if !self.wrong.is(Mutant::VacatesWhatIsTakenAgain) {
+            vacated.retain(|(ns, room)| self.room(ns, room.as_deref()).is_none());
+        }
         vacated
     }
 
@@ -229,7 +233,10 @@ impl Members {
             let room = resolved.rooms.get(at.0)?;
             if let Some(seat) = self.rooms[room.0 as usize].seats.get(at.1) {
                 at.1 += 1;
-                return Some((seat.member, seat.covers(position)));
+                let covered = seat.covers(position)
+                    || (self.wrong.is(Mutant::WalkIgnoresSince) && position <= seat.until)
+                    || (self.wrong.is(Mutant::WalkIgnoresUntil) && seat.since < position);
+                return Some((seat.member, covered));
             }
             *at = (at.0 + 1, 0);
         }
@@ -237,6 +244,9 @@ impl Members {
 
     /// Whether the target leaves the member out at this position.
     pub(crate) fn is_excepted(&self, key: MemberKey, resolved: &Resolved, position: Position) -> bool {
+        if self.wrong.is(Mutant::ExceptIsIgnored) {
+            return false;
+        }
         resolved.except_members.contains(&key)
             || (!resolved.except_rooms.is_empty() && self.covers(key, &resolved.except_rooms, position))
     }

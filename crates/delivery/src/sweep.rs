@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::mutant::Mutant;
 use crate::{Act, Delivery, Entry, MemberKey, Position, Sink};
 
 /// Members that are behind and can be written to, by where they stand.
@@ -24,13 +25,13 @@ impl Delivery {
     /// The member's wire took (or keeps) everything up to `cursor` and nothing after: the walk passes it over from now
     /// on, and what it was given after `cursor` counts as not given. A cursor never moves on by this.
     pub fn lag(&mut self, member: MemberKey, cursor: Position) {
-        let position = self.position;
+        let (position, wrong) = (self.position, self.wrong());
         let Some(found) = self.members.get_live(member) else { return };
         let stands = if found.lagging { found.cursor } else { found.cursor.max(position) };
         self.laggards.ready.remove(&(found.cursor, member));
         self.laggards.behind += usize::from(!found.lagging);
         found.lagging = true;
-        found.cursor = cursor.min(stands);
+        found.cursor = if wrong.is(Mutant::LagPutsNothingBack) { stands } else { cursor.min(stands) };
     }
 
     /// The member's wire takes nothing more, with everything written that it was given: it is passed over from where it
@@ -43,8 +44,9 @@ impl Delivery {
     /// once.
     pub fn writable(&mut self, member: MemberKey) -> bool {
         let (no_walk, position) = (self.walk.is_none(), self.position);
+        let early = self.wrong().is(Mutant::RejoinsEarly);
         let Some(found) = self.members.get_live(member).filter(|found| found.lagging) else { return true };
-        if no_walk && found.cursor >= position {
+        if no_walk && (found.cursor >= position || early) {
             self.rejoin(member);
             return true;
         }
@@ -78,7 +80,8 @@ impl Delivery {
     /// not walked yet are left to the walk, and members that fell behind before `from` meanwhile to the next page.
     pub fn sweep(&mut self, from: Position, page: &[Arc<Entry>], upto: Position, sink: &mut impl Sink) {
         debug_assert!(!self.has_walk(), "a member must not rejoin a walk that may have passed its seat");
-        let upto = upto.min(self.position);
+        let upto = if self.wrong().is(Mutant::SweepOvertakesWalk) { upto } else { upto.min(self.position) };
+        let from = if self.wrong().is(Mutant::SweepTakesEarlier) { Position::ZERO } else { from };
         let riders = self.take_riders(from, upto);
         for entry in page.iter().filter(|entry| entry.position <= upto && matches!(entry.act, Act::Emit { .. })) {
             let resolved = self.members.resolve(&entry.target);
@@ -100,6 +103,7 @@ impl Delivery {
 
     /// Takes out the members whose next entry is before `oldest`, the oldest one that the log still holds.
     pub fn take_passed(&mut self, oldest: Position) -> Vec<MemberKey> {
+        let wrong = self.wrong();
         let ready = &mut self.laggards.ready;
         let mut passed = Vec::new();
         while let Some(&(cursor, member)) = ready.first()
@@ -107,7 +111,9 @@ impl Delivery {
             && cursor < self.position
         {
             ready.pop_first();
-            passed.push(member);
+            if !wrong.is(Mutant::PassedIsForgotten) {
+                passed.push(member);
+            }
         }
         passed
     }
@@ -124,6 +130,7 @@ impl Delivery {
     pub(crate) fn rejoin_at_head(&mut self, sink: &mut impl Sink) {
         while let Some(&(cursor, member)) = self.laggards.ready.last()
             && cursor >= self.position
+            && !self.wrong().is(Mutant::HeadIsNotSeen)
         {
             self.rejoin(member);
             if let Some(conn) = self.conn_of(member) {

@@ -2,6 +2,7 @@
 //! A paused walk keeps its place in a room's list; members that leave meanwhile stay in it as holes.
 
 use crate::members::Resolved;
+use crate::mutant::Mutant;
 use crate::{Act, CastKind, Delivery, Entry, Item, MemberKey, Position, Sink};
 
 /// An item under way.
@@ -72,6 +73,9 @@ impl Delivery {
             }
             Item::Cast(cast) => sink.cast_done(cast),
         }
+        if self.wrong().is(Mutant::SettlesBeforeWritten) {
+            self.settle();
+        }
     }
 
     fn walk_on(&mut self, walk: &mut Walk, left: &mut usize, sink: &mut impl Sink) -> bool {
@@ -96,15 +100,15 @@ impl Delivery {
         if self.members.is_excepted(key, &walk.resolved, walk.position) {
             return;
         }
-        let (stamp, position) = (self.stamp, self.position);
+        let (stamp, position, wrong) = (self.stamp, self.position, self.wrong());
         let Some(member) = self.members.get_mut(key) else { return };
-        if walk.position > member.until {
+        if walk.position > member.until && !wrong.is(Mutant::EndedIsStillNamed) {
             return;
         }
-        let again = member.stamp == stamp;
+        let again = member.stamp == stamp && !wrong.is(Mutant::TwiceInTwoRooms);
         match &walk.item {
             Item::Entry(entry) if is_emit(&walk.item) => {
-                let has = member.cursor >= entry.position;
+                let has = member.cursor >= entry.position && !wrong.is(Mutant::TwiceInTwoRooms);
                 if !member.lagging && !has {
                     member.cursor = entry.position;
                     sink.deliver(member.conn, key, entry);
@@ -117,10 +121,10 @@ impl Delivery {
             }
             Item::Entry(_) => {}
             Item::Cast(cast) => {
-                let drop = member.lagging && cast.kind == CastKind::Volatile;
+                let drop = member.lagging && cast.kind == CastKind::Volatile && !wrong.is(Mutant::VolatileWhileLagging);
                 if !again && !drop {
                     member.stamp = stamp;
-                    let behind = member.lagging;
+                    let behind = member.lagging && !wrong.is(Mutant::CastOvertakes);
                     sink.cast(member.conn, key, cast, behind.then_some(position));
                 }
             }

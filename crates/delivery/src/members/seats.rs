@@ -2,6 +2,7 @@
 //! later than they stand, and when a closed one is let go. Who and where the members are is `members`.
 
 use super::{Members, RoomKey, Seat, SeatRef, index};
+use crate::mutant::Mutant;
 use crate::{MemberKey, Position, Room};
 
 impl Members {
@@ -21,7 +22,7 @@ impl Members {
             self.push_seat(key, room, at, Position::MAX);
             return true;
         };
-        if late && self.rooms[room.0 as usize].seats[open].since < at {
+        if late && self.rooms[room.0 as usize].seats[open].since < at && !self.wrong.is(Mutant::JoinDoesNotSplit) {
             self.close(key, room, open, at);
             self.push_seat(key, room, at, Position::MAX);
         }
@@ -39,7 +40,7 @@ impl Members {
             self.close(key, found, open, at);
             return true;
         }
-        if late {
+        if late && !self.wrong.is(Mutant::LeaveLeavesNoMark) {
             let room = self.room_or_new(&ns, Some(room));
             self.push_seat(key, room, at, at);
         }
@@ -90,7 +91,7 @@ impl Members {
         let covering = self.seats_of(key, room).find(|(_, seat)| seat.covers(at));
         let Some((found, until)) = covering.map(|(found, seat)| (found, seat.until)) else { return false };
         self.close(key, room, found, at);
-        if at < until && until < ended {
+        if at < until && until < ended && !self.wrong.is(Mutant::LeaveLeavesNoMark) {
             // What the member did later still happens later.
             self.push_seat(key, room, until, until);
         }
@@ -105,7 +106,7 @@ impl Members {
         for (_, key) in due {
             // A member behind still needs its seats; they are settled when it has caught up.
             let behind = self.get(key).is_some_and(|member| member.lagging);
-            if !behind {
+            if !behind || self.wrong.is(Mutant::SettlesWhileLagging) {
                 self.settle(key, passed);
             }
         }
