@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::members::{Members, Vacated};
+use crate::members::{Member, Members};
+use crate::mutant::{Mutant, Wrong};
 use crate::sweep::Laggards;
 use crate::walk::Walk;
 use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, SocketId};
@@ -13,14 +14,15 @@ use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, Socket
 pub trait Sink {
     /// The entry is for this member's client, now.
     fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>);
-    /// The cast is for this member's client. A `behind` member cannot take it before what it still lacks; volatile
-    /// casts never come with `behind`.
-    fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: bool);
+    /// The cast is for this member's client. With `behind` the member cannot take it before everything up to that
+    /// position that it still lacks; volatile casts never come with `behind`.
+    fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: Option<Position>);
     /// The cast was given to all members here that it addresses.
     fn cast_done(&mut self, cast: &Arc<Cast>);
     /// The member, which was behind, stands where the shard stands; the walk takes it from here.
     fn caught_up(&mut self, conn: ConnKey, member: MemberKey);
-    /// An entry made the member join this room, which it was not in.
+    /// An entry made the member join this room, which it was not in. The caller registers the shard's interest before it
+    /// takes the vacated rooms.
     fn joined(&mut self, member: MemberKey, room: &Room);
     /// An entry made the member leave this room, which it was in.
     fn left(&mut self, member: MemberKey, room: &Room);
@@ -41,10 +43,9 @@ pub struct Delivery {
     /// Everything that concerns this shard up to here was handed over.
     pub(crate) handed: Position,
     pub(crate) walk: Option<Walk>,
-    pub(crate) casts: u32,
+    /// Counts casts and acts, so that each reaches a member once.
+    pub(crate) stamp: u64,
     pub(crate) laggards: Laggards,
-    /// Seats to take away once `position` is reached, in the order of their ends.
-    leaving: VecDeque<(Position, MemberKey)>,
     /// Members to forget when no walk is under way.
     removed: Vec<MemberKey>,
 }
@@ -86,34 +87,31 @@ impl Delivery {
         self.members.insert(ns, id, conn, at)
     }
 
-    /// The member joins the room (`None`: the namespace) after `at`. False if it is in it already.
+    /// The member joins the room (`None`: the namespace) after `at`, the position up to which entries have been handed
+    /// to the shards. False if it is in it already, or has left its namespace.
     pub fn join(&mut self, member: MemberKey, room: Option<&Room>, at: Position) -> bool {
-        self.members.sit(member, room, at)
+        self.members.sit(member, room, at, at > self.position)
     }
 
-    /// The member leaves the room; entries up to and including `at` are still owed. False if it was not in it.
-    pub fn leave(&mut self, member: MemberKey, room: &str, at: Position) -> bool {
-        let left = self.members.stand(member, Some(room), at);
-        if left {
-            self.leaving.push_back((at, member));
-            self.settle();
-        }
-        left
+    /// The member leaves the room; entries up to and including `at` (as for [`Delivery::join`]) are still owed. False if
+    /// it was not in it.
+    ///
+    /// An act that stands before `at` and is walked later is put before this leave, as the log has it; likewise a join.
+    pub fn leave(&mut self, member: MemberKey, room: &Room, at: Position) -> bool {
+        self.members.stand(member, room, at, at > self.position)
     }
 
-    /// The member leaves its namespace and all rooms; entries up to and including `at` are still owed.
+    /// The member leaves its namespace and all rooms for good; entries up to and including `at` are still owed.
     pub fn leave_all(&mut self, member: MemberKey, at: Position) {
         self.members.stand_all(member, at);
-        self.leaving.push_back((at, member));
-        self.settle();
     }
 
     /// Forgets the member: nothing more is delivered to it.
     pub fn remove(&mut self, member: MemberKey) {
-        if let Some(found) = self.members.get(member) {
-            self.laggards.forget(member, found.cursor, found.lagging);
-        }
-        if self.walk.is_some() {
+        let Some(found) = self.members.get_live(member) else { return };
+        self.laggards.forget(member, found.cursor, found.lagging);
+        found.lagging = false;
+        if self.walk.is_some() && !self.wrong().is(Mutant::RemovesUnderWalk) {
             self.members.hide(member);
             self.removed.push(member);
         } else {
@@ -142,7 +140,7 @@ impl Delivery {
     /// How many rooms it is in (or was, of those that are still kept), the namespace included.
     #[must_use]
     pub fn rooms_count(&self, member: MemberKey) -> usize {
-        self.members.get(member).map_or(0, |member| member.seats())
+        self.members.get(member).map_or(0, Member::seats)
     }
 
     /// Whether the member is in the room (`None`: in its namespace).
@@ -181,8 +179,12 @@ impl Delivery {
     }
 
     /// Rooms that lost their last member of this shard since the last call, `None` for the namespace.
+    ///
+    /// Called at the end of a turn, when everything that was delivered has been written or its member lags: only now
+    /// seats that are closed are let go, for a member put back by [`Delivery::lag`] is owed by them again.
     pub fn take_vacated(&mut self) -> Vec<(Arc<str>, Option<Room>)> {
-        std::mem::take::<Vec<Vacated>>(&mut self.members.vacated)
+        self.settle();
+        self.members.take_vacated()
     }
 
     /// Takes away what no walk and no cursor needs any more.
@@ -193,14 +195,10 @@ impl Delivery {
         for member in std::mem::take(&mut self.removed) {
             self.members.remove(member);
         }
-        while let Some(&(until, member)) = self.leaving.front()
-            && until <= self.position
-        {
-            self.leaving.pop_front();
-            // A member behind still needs its seats; they are settled when it has caught up.
-            if self.members.get(member).is_some_and(|member| !member.lagging) {
-                self.members.settle(member, until);
-            }
-        }
+        self.members.settle_closed(self.position);
+    }
+
+    pub(crate) fn wrong(&self) -> Wrong {
+        self.members.wrong
     }
 }

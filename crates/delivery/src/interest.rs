@@ -5,7 +5,9 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::place::looks_like_id;
 use crate::{Act, Entry, Position, Room, Target, To, shard_of};
 
@@ -67,9 +69,22 @@ struct Row {
     room: Option<Room>,
     /// Shards that have members.
     shards: ShardSet,
-    /// Shards that will have members once they walk an entry already routed to them, the last of which is `expected_at`.
-    expected: ShardSet,
-    expected_at: Position,
+    /// Shards that will have members once they walk an entry already routed to them, each with the last such entry.
+    promised: SmallVec<[(u8, Position); 1]>,
+}
+
+impl Row {
+    fn promise(&mut self, shard: usize, at: Position) {
+        let shard = u8::try_from(shard).expect("there are at most 64 shards");
+        match self.promised.iter_mut().find(|(promised, _)| *promised == shard) {
+            Some((_, last)) => *last = at,
+            None => self.promised.push((shard, at)),
+        }
+    }
+
+    fn all(&self) -> ShardSet {
+        self.promised.iter().fold(self.shards, |set, &(shard, _)| set.union(ShardSet::one(shard.into())))
+    }
 }
 
 /// The table room → shards of one process.
@@ -79,6 +94,7 @@ pub struct Interest {
     hasher: DefaultHashBuilder,
     shards: usize,
     own_ids: bool,
+    pub(crate) wrong: Wrong,
 }
 
 impl Interest {
@@ -87,7 +103,7 @@ impl Interest {
     #[must_use]
     pub fn new(shards: usize, own_ids: bool) -> Self {
         let shards = shards.clamp(1, MAX_SHARDS);
-        Self { rows: HashTable::new(), hasher: DefaultHashBuilder::default(), shards, own_ids }
+        Self { rows: HashTable::new(), hasher: DefaultHashBuilder::default(), shards, own_ids, wrong: Wrong::default() }
     }
 
     /// The shard has its first member of the room (`None`: of the namespace). True if no shard had one before.
@@ -107,11 +123,13 @@ impl Interest {
         let row = found.get_mut();
         let had = !row.shards.is_empty();
         row.shards = row.shards.without(ShardSet::one(shard));
-        if row.expected_at <= as_of {
-            row.expected = row.expected.without(ShardSet::one(shard));
-        }
+        let wrong = self.wrong;
+        row.promised.retain(|&mut (promised, at)| {
+            let kept = at > as_of && !wrong.is(Mutant::RemovesDespitePromise);
+            usize::from(promised) != shard || kept || wrong.is(Mutant::PromiseOutlivesItsRoom)
+        });
         let deleted = had && row.shards.is_empty();
-        if row.shards.is_empty() && row.expected.is_empty() {
+        if row.shards.is_empty() && row.promised.is_empty() {
             found.remove();
         }
         deleted
@@ -136,11 +154,11 @@ impl Interest {
         let shards = self.route(&entry.target);
         if let Act::Join(rooms) = &entry.act
             && !shards.is_empty()
+            && !self.wrong.is(Mutant::JoinIsNotPromised)
         {
             for room in rooms {
                 let row = self.row(&entry.target.ns, Some(room));
-                row.expected = row.expected.union(shards);
-                row.expected_at = entry.position;
+                shards.iter().for_each(|shard| row.promise(shard, entry.position));
             }
         }
         shards
@@ -160,7 +178,7 @@ impl Interest {
 
     fn shards_of(&self, ns: &str, room: Option<&str>) -> ShardSet {
         let hash = hash(&self.hasher, ns, room);
-        self.rows.find(hash, |row| is(row, ns, room)).map_or(ShardSet::default(), |row| row.shards.union(row.expected))
+        self.rows.find(hash, |row| is(row, ns, room)).map_or(ShardSet::default(), Row::all)
     }
 
     /// A room name may be a socket's id; only the one shard where such a socket would live is asked.
@@ -180,8 +198,7 @@ impl Interest {
                 ns: ns.clone(),
                 room: room.cloned(),
                 shards: ShardSet::default(),
-                expected: ShardSet::default(),
-                expected_at: Position::ZERO,
+                promised: SmallVec::new(),
             })
             .into_mut()
     }

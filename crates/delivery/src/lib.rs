@@ -18,6 +18,7 @@ mod delivery;
 mod entry;
 mod interest;
 mod members;
+mod mutant;
 mod place;
 mod position;
 mod sweep;
@@ -26,8 +27,10 @@ mod walk;
 
 pub use delivery::{Delivery, Sink};
 pub use entry::{Act, Cast, CastKind, Entry, Item};
-pub use interest::{Interest, ShardSet, MAX_SHARDS};
+pub use interest::{Interest, MAX_SHARDS, ShardSet};
 pub use members::{ConnKey, MemberKey};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use place::{id_with_place, shard_of};
 pub use position::Position;
 pub use target::{Names, Room, SocketId, Target, To};

@@ -4,6 +4,8 @@
 //! A room is a dense list of seats; a member knows its seats and a seat its member, so that joining and leaving cost
 //! the same however large the room is. A seat whose interval is closed stays until nobody can be owed by it.
 
+mod seats;
+
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::{Names, Position, Room, SocketId, Target, To};
 
 /// A socket of this shard. Keys are used again after the member is removed.
@@ -31,8 +34,10 @@ pub(crate) struct Member {
     pub(crate) conn: ConnKey,
     /// The last entry it was given, or where it stands while it lags.
     pub(crate) cursor: Position,
-    /// The number of the last cast it was given.
-    pub(crate) cast: u32,
+    /// The number of the last cast or act that reached it.
+    pub(crate) stamp: u64,
+    /// Where its time in the namespace ended: nothing after this is for it.
+    pub(crate) until: Position,
     pub(crate) lagging: bool,
     /// Removed while a walk was under way; its seats cover nothing.
     gone: bool,
@@ -58,6 +63,12 @@ struct Seat {
     slot: u32,
     since: Position,
     until: Position,
+}
+
+impl Seat {
+    fn covers(&self, position: Position) -> bool {
+        self.since < position && position <= self.until
+    }
 }
 
 #[derive(Debug)]
@@ -88,7 +99,10 @@ pub(crate) struct Members {
     names: HashTable<RoomKey>,
     namespaces: HashMap<Arc<str>, RoomKey>,
     hasher: DefaultHashBuilder,
-    pub(crate) vacated: Vec<Vacated>,
+    vacated: Vec<Vacated>,
+    /// Members with seats to take away once the shard stands at the position.
+    closing: Vec<(Position, MemberKey)>,
+    pub(crate) wrong: Wrong,
 }
 
 impl Members {
@@ -107,7 +121,8 @@ impl Members {
             ns: ns.clone(),
             conn,
             cursor: at,
-            cast: 0,
+            stamp: 0,
+            until: Position::MAX,
             lagging: false,
             gone: false,
             seats: SmallVec::new(),
@@ -133,54 +148,13 @@ impl Members {
         self.list.get(key.0 as usize)
     }
 
+    /// The member, unless its removal only waits for a walk to end.
+    pub(crate) fn get_live(&mut self, key: MemberKey) -> Option<&mut Member> {
+        self.get_mut(key).filter(|member| !member.gone)
+    }
+
     pub(crate) fn get_mut(&mut self, key: MemberKey) -> Option<&mut Member> {
         self.list.get_mut(key.0 as usize)
-    }
-
-    /// Opens an interval after `at` in the room (`None`: the namespace). False if one is open already.
-    pub(crate) fn sit(&mut self, key: MemberKey, room: Option<&Room>, at: Position) -> bool {
-        let Some(member) = self.get(key) else { return false };
-        let ns = member.ns.clone();
-        let room = self.room_or_new(&ns, room);
-        if self.open_seat(key, room).is_some() {
-            return false;
-        }
-        let member = &mut self.list[key.0 as usize];
-        let room_members = &mut self.rooms[room.0 as usize];
-        member.seats.push(SeatRef { room, seat: index(room_members.seats.len()) });
-        let slot = index(member.seats.len() - 1);
-        room_members.seats.push(Seat { member: key, slot, since: at, until: Position::MAX });
-        true
-    }
-
-    /// Closes the open interval: what comes after `at` is not for this member. False if none was open.
-    pub(crate) fn stand(&mut self, key: MemberKey, room: Option<&str>, at: Position) -> bool {
-        let Some(member) = self.get(key) else { return false };
-        let Some(room) = self.room(&member.ns, room) else { return false };
-        let Some(seat) = self.open_seat(key, room) else { return false };
-        self.rooms[room.0 as usize].seats[seat].until = at;
-        true
-    }
-
-    /// Closes every open interval.
-    pub(crate) fn stand_all(&mut self, key: MemberKey, at: Position) {
-        let Some(member) = self.list.get(key.0 as usize) else { return };
-        for at_seat in &member.seats {
-            let seat = &mut self.rooms[at_seat.room.0 as usize].seats[at_seat.seat as usize];
-            seat.until = seat.until.min(at);
-        }
-    }
-
-    /// Takes away the member's seats whose interval ended at or before `passed`.
-    pub(crate) fn settle(&mut self, key: MemberKey, passed: Position) {
-        let mut slot = 0;
-        while let Some(at) = self.get(key).and_then(|member| member.seats.get(slot)).copied() {
-            if self.rooms[at.room.0 as usize].seats[at.seat as usize].until <= passed {
-                self.remove_seat(at);
-            } else {
-                slot += 1;
-            }
-        }
     }
 
     /// Forgets the member at once, with all its seats.
@@ -199,13 +173,20 @@ impl Members {
         }
     }
 
-    /// Reports those of the rooms that have no member here as vacated.
-    pub(crate) fn give_back(&mut self, ns: &Arc<str>, rooms: &Names) {
-        for room in rooms {
-            if self.room(ns, Some(room)).is_none() {
-                self.vacated.push((ns.clone(), Some(room.clone())));
-            }
+    /// Reports the room as vacated if it has no member here.
+    pub(crate) fn give_back(&mut self, ns: &Arc<str>, room: Option<&Room>) {
+        if self.room(ns, room.map(AsRef::as_ref)).is_none() && !self.wrong.is(Mutant::PromiseIsNotGivenBack) {
+            self.vacated.push((ns.clone(), room.cloned()));
         }
+    }
+
+    /// The rooms that lost their last member and have none now.
+    pub(crate) fn take_vacated(&mut self) -> Vec<Vacated> {
+        let mut vacated = std::mem::take(&mut self.vacated);
+        if !self.wrong.is(Mutant::VacatesWhatIsTakenAgain) {
+            vacated.retain(|(ns, room)| self.room(ns, room.as_deref()).is_none());
+        }
+        vacated
     }
 
     /// The names of the rooms it is in, the namespace left out.
@@ -252,7 +233,10 @@ impl Members {
             let room = resolved.rooms.get(at.0)?;
             if let Some(seat) = self.rooms[room.0 as usize].seats.get(at.1) {
                 at.1 += 1;
-                return Some((seat.member, seat.since < position && position <= seat.until));
+                let covered = seat.covers(position)
+                    || (self.wrong.is(Mutant::WalkIgnoresSince) && position <= seat.until)
+                    || (self.wrong.is(Mutant::WalkIgnoresUntil) && seat.since < position);
+                return Some((seat.member, covered));
             }
             *at = (at.0 + 1, 0);
         }
@@ -260,44 +244,25 @@ impl Members {
 
     /// Whether the target leaves the member out at this position.
     pub(crate) fn is_excepted(&self, key: MemberKey, resolved: &Resolved, position: Position) -> bool {
+        if self.wrong.is(Mutant::ExceptIsIgnored) {
+            return false;
+        }
         resolved.except_members.contains(&key)
             || (!resolved.except_rooms.is_empty() && self.covers(key, &resolved.except_rooms, position))
     }
 
-    /// Whether the target, resolved, means this member at this position, by its intervals.
+    /// Whether the target, resolved, means this member at this position, by its intervals. A member named by its id
+    /// may not have been there yet; its cursor tells.
     pub(crate) fn is_addressed(&self, key: MemberKey, resolved: &Resolved, position: Position) -> bool {
-        (resolved.single.contains(&key) || self.covers(key, &resolved.rooms, position))
-            && !self.is_excepted(key, resolved, position)
+        let named = || resolved.single.contains(&key) && self.get(key).is_some_and(|member| position <= member.until);
+        (named() || self.covers(key, &resolved.rooms, position)) && !self.is_excepted(key, resolved, position)
     }
 
     fn covers(&self, key: MemberKey, rooms: &[RoomKey], position: Position) -> bool {
         let Some(member) = self.get(key) else { return false };
         member.seats.iter().any(|at| {
-            let seat = || &self.rooms[at.room.0 as usize].seats[at.seat as usize];
-            rooms.contains(&at.room) && seat().since < position && position <= seat().until
+            rooms.contains(&at.room) && self.rooms[at.room.0 as usize].seats[at.seat as usize].covers(position)
         })
-    }
-
-    fn open_seat(&self, key: MemberKey, room: RoomKey) -> Option<usize> {
-        let seats = &self.rooms[room.0 as usize].seats;
-        let of_member = self.get(key)?.seats.iter().filter(|at| at.room == room);
-        of_member.map(|at| at.seat as usize).find(|&seat| seats[seat].until == Position::MAX)
-    }
-
-    fn remove_seat(&mut self, at: SeatRef) {
-        let room = &mut self.rooms[at.room.0 as usize];
-        let seat = room.seats.swap_remove(at.seat as usize);
-        if let Some(moved) = room.seats.get(at.seat as usize) {
-            self.list[moved.member.0 as usize].seats[moved.slot as usize].seat = at.seat;
-        }
-        let member = &mut self.list[seat.member.0 as usize];
-        member.seats.swap_remove(seat.slot as usize);
-        if let Some(moved) = member.seats.get(seat.slot as usize) {
-            self.rooms[moved.room.0 as usize].seats[moved.seat as usize].slot = seat.slot;
-        }
-        if self.rooms[at.room.0 as usize].seats.is_empty() {
-            self.vacate(at.room);
-        }
     }
 
     fn vacate(&mut self, key: RoomKey) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::mutant::Mutant;
 use crate::{Act, Delivery, Entry, MemberKey, Position, Sink};
 
 /// Members that are behind and can be written to, by where they stand.
@@ -22,30 +23,30 @@ impl Laggards {
 
 impl Delivery {
     /// The member's wire took (or keeps) everything up to `cursor` and nothing after: the walk passes it over from now
-    /// on, and what it was given after `cursor` counts as not given.
+    /// on, and what it was given after `cursor` counts as not given. A cursor never moves on by this.
     pub fn lag(&mut self, member: MemberKey, cursor: Position) {
-        let Some(found) = self.members.get_mut(member) else { return };
+        let (position, wrong) = (self.position, self.wrong());
+        let Some(found) = self.members.get_live(member) else { return };
+        let stands = if found.lagging { found.cursor } else { found.cursor.max(position) };
         self.laggards.ready.remove(&(found.cursor, member));
         self.laggards.behind += usize::from(!found.lagging);
         found.lagging = true;
-        found.cursor = cursor;
+        found.cursor = if wrong.is(Mutant::LagPutsNothingBack) { stands } else { cursor.min(stands) };
     }
 
     /// The member's wire takes nothing more, with everything written that it was given: it is passed over from where it
     /// stands.
     pub fn stall(&mut self, member: MemberKey) {
-        let position = self.position;
-        let Some(found) = self.members.get(member) else { return };
-        let stands = if found.lagging { found.cursor } else { found.cursor.max(position) };
-        self.lag(member, stands);
+        self.lag(member, Position::MAX);
     }
 
     /// The member's wire takes bytes again: it is served by the sweep. True if it lacks nothing and is at the head at
     /// once.
     pub fn writable(&mut self, member: MemberKey) -> bool {
         let (no_walk, position) = (self.walk.is_none(), self.position);
-        let Some(found) = self.members.get_mut(member).filter(|found| found.lagging) else { return true };
-        if no_walk && found.cursor >= position {
+        let early = self.wrong().is(Mutant::RejoinsEarly);
+        let Some(found) = self.members.get_live(member).filter(|found| found.lagging) else { return true };
+        if no_walk && (found.cursor >= position || early) {
             self.rejoin(member);
             return true;
         }
@@ -74,12 +75,14 @@ impl Delivery {
         self.laggards.ready.first().map(|&(cursor, _)| cursor)
     }
 
-    /// Gives the members behind what they are owed of a page: all entries of the log after [`Delivery::sweep_from`]
-    /// up to and including `upto`. Entries that the shard has not walked yet are left to the walk.
-    pub fn sweep(&mut self, page: &[Arc<Entry>], upto: Position, sink: &mut impl Sink) {
+    /// Gives the members behind what they are owed of a page: all entries of the log after `from` (that
+    /// [`Delivery::sweep_from`] gave when the page was asked for) up to and including `upto`. Entries that the shard has
+    /// not walked yet are left to the walk, and members that fell behind before `from` meanwhile to the next page.
+    pub fn sweep(&mut self, from: Position, page: &[Arc<Entry>], upto: Position, sink: &mut impl Sink) {
         debug_assert!(!self.has_walk(), "a member must not rejoin a walk that may have passed its seat");
-        let upto = upto.min(self.position);
-        let riders = self.take_riders(upto);
+        let upto = if self.wrong().is(Mutant::SweepOvertakesWalk) { upto } else { upto.min(self.position) };
+        let from = if self.wrong().is(Mutant::SweepTakesEarlier) { Position::ZERO } else { from };
+        let riders = self.take_riders(from, upto);
         for entry in page.iter().filter(|entry| entry.position <= upto && matches!(entry.act, Act::Emit { .. })) {
             let resolved = self.members.resolve(&entry.target);
             for &rider in &riders {
@@ -100,6 +103,7 @@ impl Delivery {
 
     /// Takes out the members whose next entry is before `oldest`, the oldest one that the log still holds.
     pub fn take_passed(&mut self, oldest: Position) -> Vec<MemberKey> {
+        let wrong = self.wrong();
         let ready = &mut self.laggards.ready;
         let mut passed = Vec::new();
         while let Some(&(cursor, member)) = ready.first()
@@ -107,20 +111,32 @@ impl Delivery {
             && cursor < self.position
         {
             ready.pop_first();
-            passed.push(member);
+            if !wrong.is(Mutant::PassedIsForgotten) {
+                passed.push(member);
+            }
         }
         passed
     }
 
-    fn take_riders(&mut self, upto: Position) -> Vec<MemberKey> {
-        let mut riders = Vec::new();
-        while let Some(&(cursor, member)) = self.laggards.ready.first()
-            && cursor <= upto
+    fn take_riders(&mut self, from: Position, upto: Position) -> Vec<MemberKey> {
+        let ready = &mut self.laggards.ready;
+        let first = |position| (position, MemberKey(0));
+        let mut riders = ready.split_off(&first(from));
+        ready.append(&mut riders.split_off(&first(upto.next())));
+        riders.into_iter().map(|(_, member)| member).collect()
+    }
+
+    /// Members that wait for a page, though they stand where the shard does, join the walk again.
+    pub(crate) fn rejoin_at_head(&mut self, sink: &mut impl Sink) {
+        while let Some(&(cursor, member)) = self.laggards.ready.last()
+            && cursor >= self.position
+            && !self.wrong().is(Mutant::HeadIsNotSeen)
         {
-            self.laggards.ready.pop_first();
-            riders.push(member);
+            self.rejoin(member);
+            if let Some(conn) = self.conn_of(member) {
+                sink.caught_up(conn, member);
+            }
         }
-        riders
     }
 
     fn move_on(&mut self, rider: MemberKey, upto: Position, sink: &mut impl Sink) {
@@ -138,10 +154,10 @@ impl Delivery {
 
     fn rejoin(&mut self, key: MemberKey) {
         let Some(member) = self.members.get_mut(key) else { return };
-        let passed = member.cursor;
+        let stood = member.cursor;
         member.lagging = false;
         self.laggards.behind -= 1;
-        self.laggards.ready.remove(&(passed, key));
-        self.members.settle(key, passed);
+        self.laggards.ready.remove(&(stood, key));
+        self.members.caught_up(key, self.position);
     }
 }

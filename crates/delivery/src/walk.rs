@@ -1,10 +1,9 @@
 //! The walk: each item handed over, in order, to the members at the head that it addresses, in bounded steps.
 //! A paused walk keeps its place in a room's list; members that leave meanwhile stay in it as holes.
 
-use std::sync::Arc;
-
 use crate::members::Resolved;
-use crate::{Act, CastKind, Delivery, Entry, Item, MemberKey, Names, Position, Sink};
+use crate::mutant::Mutant;
+use crate::{Act, CastKind, Delivery, Entry, Item, MemberKey, Position, Sink};
 
 /// An item under way.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub(crate) struct Walk {
     /// Which of the rooms, which seat of it.
     at: (usize, usize),
     single: usize,
-    /// At which position membership is asked for: that of the entry, or for a cast the shard's.
+    /// At which position membership is asked for: that of the entry, or for a cast the end of time.
     position: Position,
 }
 
@@ -31,16 +30,13 @@ impl Delivery {
     pub fn walk(&mut self, budget: usize, sink: &mut impl Sink) -> bool {
         let mut left = budget;
         while left > 0 {
-            let Some(mut walk) = self.walk.take().or_else(|| self.next_item(sink)) else {
+            let Some(mut walk) = self.walk.take().or_else(|| self.next_item()) else {
                 self.position = self.position.max(self.handed);
-                self.settle();
+                self.rejoin_at_head(sink);
                 return true;
             };
             if self.walk_on(&mut walk, &mut left, sink) {
-                self.end_item(&walk.item);
-                if let Item::Cast(cast) = &walk.item {
-                    sink.cast_done(cast);
-                }
+                self.end_item(&walk.item, sink);
             } else {
                 self.walk = Some(walk);
             }
@@ -48,35 +44,38 @@ impl Delivery {
         false
     }
 
-    fn next_item(&mut self, sink: &mut impl Sink) -> Option<Walk> {
-        loop {
-            let item = self.queue.pop_front()?;
-            let position = match &item {
-                Item::Entry(entry) => entry.position,
-                // Later than every closed interval, so that who left before the cast is not in it.
-                Item::Cast(_) => {
-                    self.casts = self.casts.wrapping_add(1).max(1);
-                    Position::new(u64::MAX - 1)
-                }
-            };
-            let resolved = self.members.resolve(item.target());
-            let walk = Walk { item, resolved, at: (0, 0), single: 0, position };
-            match &walk.item {
-                Item::Entry(entry) if !matches!(entry.act, Act::Emit { .. }) => {
-                    self.act(&entry.clone(), &walk, sink);
-                    self.end_item(&walk.item);
-                }
-                _ => return Some(walk),
-            }
+    fn next_item(&mut self) -> Option<Walk> {
+        let item = self.queue.pop_front()?;
+        let position = match &item {
+            Item::Entry(entry) => entry.position,
+            // Later than every closed interval, so that who left before the cast is not in it.
+            Item::Cast(_) => Position::MAX.before(),
+        };
+        if !is_emit(&item) {
+            self.stamp += 1;
         }
+        let resolved = self.members.resolve(item.target());
+        Some(Walk { item, resolved, at: (0, 0), single: 0, position })
     }
 
-    fn end_item(&mut self, item: &Item) {
-        if let Item::Entry(entry) = item {
-            debug_assert!(entry.position > self.position, "entries are handed over in log order");
-            self.position = entry.position;
+    fn end_item(&mut self, item: &Item, sink: &mut impl Sink) {
+        match item {
+            Item::Entry(entry) => {
+                debug_assert!(entry.position > self.position, "entries are handed over in log order");
+                self.position = entry.position;
+                if let Act::Join(rooms) = &entry.act {
+                    // Interest in these rooms was promised when the entry was routed; where nobody joined it is given
+                    // back.
+                    for room in rooms {
+                        self.members.give_back(&entry.target.ns, Some(room));
+                    }
+                }
+            }
+            Item::Cast(cast) => sink.cast_done(cast),
         }
-        self.settle();
+        if self.wrong().is(Mutant::SettlesBeforeWritten) {
+            self.settle();
+        }
     }
 
     fn walk_on(&mut self, walk: &mut Walk, left: &mut usize, sink: &mut impl Sink) -> bool {
@@ -101,74 +100,63 @@ impl Delivery {
         if self.members.is_excepted(key, &walk.resolved, walk.position) {
             return;
         }
-        let casts = self.casts;
+        let (stamp, position, wrong) = (self.stamp, self.position, self.wrong());
         let Some(member) = self.members.get_mut(key) else { return };
+        if walk.position > member.until && !wrong.is(Mutant::EndedIsStillNamed) {
+            return;
+        }
+        let again = member.stamp == stamp && !wrong.is(Mutant::TwiceInTwoRooms);
         match &walk.item {
-            Item::Entry(entry) => {
-                if !member.lagging && member.cursor < entry.position {
+            Item::Entry(entry) if is_emit(&walk.item) => {
+                let has = member.cursor >= entry.position && !wrong.is(Mutant::TwiceInTwoRooms);
+                if !member.lagging && !has {
                     member.cursor = entry.position;
                     sink.deliver(member.conn, key, entry);
                 }
             }
+            // Who connected after the entry is not meant by it, though it has the name.
+            Item::Entry(entry) if !again && member.cursor < entry.position => {
+                member.stamp = stamp;
+                self.act(entry, key, sink);
+            }
+            Item::Entry(_) => {}
             Item::Cast(cast) => {
-                if member.cast != casts && !(member.lagging && cast.kind == CastKind::Volatile) {
-                    member.cast = casts;
-                    sink.cast(member.conn, key, cast, member.lagging);
+                let drop = member.lagging && cast.kind == CastKind::Volatile && !wrong.is(Mutant::VolatileWhileLagging);
+                if !again && !drop {
+                    member.stamp = stamp;
+                    let behind = member.lagging && !wrong.is(Mutant::CastOvertakes);
+                    sink.cast(member.conn, key, cast, behind.then_some(position));
                 }
             }
         }
     }
 
-    /// Joins, leaves and disconnections that are entries change the members as of their position, those behind too.
-    fn act(&mut self, entry: &Arc<Entry>, walk: &Walk, sink: &mut impl Sink) {
+    /// Joins, leaves and disconnections that are entries change a member as of their position, also one behind.
+    fn act(&mut self, entry: &Entry, member: MemberKey, sink: &mut impl Sink) {
         let at = entry.position;
-        let mut found: Vec<_> = walk.resolved.single.to_vec();
-        let mut seat = (0, 0);
-        while let Some((member, covered)) = self.members.seat_at(&walk.resolved, &mut seat, at) {
-            if covered {
-                found.push(member);
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found.retain(|&member| !self.members.is_excepted(member, &walk.resolved, at));
         match &entry.act {
             Act::Emit { .. } => {}
             Act::Join(rooms) => {
-                self.join_all(&found, rooms, at, sink);
-                // Interest in these rooms was registered when the entry was routed; where nobody joined it is given back.
-                self.members.give_back(&entry.target.ns, rooms);
-            }
-            Act::Leave(rooms) => self.leave_rooms(&found, rooms, at, sink),
-            Act::Disconnect { close } => {
-                for member in found {
-                    if let Some(conn) = self.conn_of(member) {
-                        self.leave_all(member, at);
-                        sink.disconnect(conn, member, at, *close);
-                    }
-                }
-            }
-        }
-    }
-
-    fn join_all(&mut self, members: &[MemberKey], rooms: &Names, at: Position, sink: &mut impl Sink) {
-        for &member in members {
-            // Who is not (or no longer) in the namespace joins nothing.
-            for room in rooms {
-                if self.members.is_in(member, None) && self.members.sit(member, Some(room), at) {
+                for room in rooms.iter().filter(|room| self.members.act_join(member, room, at)) {
                     sink.joined(member, room);
                 }
             }
-        }
-    }
-
-    fn leave_rooms(&mut self, members: &[MemberKey], rooms: &Names, at: Position, sink: &mut impl Sink) {
-        for &member in members {
-            for room in rooms {
-                if self.leave(member, room, at) {
+            Act::Leave(rooms) => {
+                for room in rooms.iter().filter(|room| self.members.act_leave(member, room, at)) {
                     sink.left(member, room);
+                }
+            }
+            Act::Disconnect { close } => {
+                if self.members.stand_all(member, at)
+                    && let Some(conn) = self.conn_of(member)
+                {
+                    sink.disconnect(conn, member, at, *close);
                 }
             }
         }
     }
+}
+
+fn is_emit(item: &Item) -> bool {
+    matches!(item, Item::Entry(entry) if matches!(entry.act, Act::Emit { .. }))
 }

@@ -11,6 +11,8 @@
 //! ```
 
 mod adapter;
+#[cfg(feature = "kit")]
+pub mod kit;
 mod memory;
 
 pub use adapter::{Adapter, AppendError, BoxFuture, HistoryQuery, NewEntry, Page, PageLimit, ReadError};

@@ -79,9 +79,10 @@ impl Ring {
 
     fn trim(&mut self, limits: MemoryLimits) {
         while self.entries.len() > 1 && (self.entries.len() > limits.entries || self.bytes > limits.bytes) {
-            let shown = self.shown;
-            let Some(entry) = self.entries.pop_front_if(|entry| entry.position <= shown) else { break };
-            self.bytes -= entry.size();
+            if self.entries.front().is_some_and(|entry| entry.position > self.shown) {
+                break;
+            }
+            self.bytes -= self.entries.pop_front().map_or(0, |entry| entry.size());
         }
     }
 
@@ -121,9 +122,7 @@ impl Adapter for Memory {
         ring.trim(self.limits);
         let waiting = std::mem::take(&mut ring.waiting);
         drop(ring);
-        for waker in waiting {
-            waker.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
         Box::pin(ready(Ok(positions)))
     }
 
@@ -147,7 +146,9 @@ impl Adapter for Memory {
             if ring.committed > after || ring.closed {
                 return Poll::Ready(());
             }
-            ring.waiting.push(cx.waker().clone());
+            if !ring.waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
+                ring.waiting.push(cx.waker().clone());
+            }
             Poll::Pending
         }))
     }
@@ -168,9 +169,9 @@ impl Adapter for Memory {
     fn close(&self) -> BoxFuture<()> {
         let mut ring = self.ring();
         ring.closed = true;
-        for waker in std::mem::take(&mut ring.waiting) {
-            waker.wake();
-        }
+        let waiting = std::mem::take(&mut ring.waiting);
+        drop(ring);
+        waiting.into_iter().for_each(Waker::wake);
         Box::pin(ready(()))
     }
 }

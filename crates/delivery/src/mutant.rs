@@ -1,0 +1,120 @@
+//! Wrongs that a test can switch on, to show that the simulation would find them. Without the feature `mutants` there
+//! are none, and asking for one costs nothing.
+
+/// A wrong that the feature `mutants` puts into the machine.
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub, reason = "public with the feature only"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// The walk gives entries from before a join.
+    WalkIgnoresSince,
+    /// The walk gives entries from after a leave.
+    WalkIgnoresUntil,
+    /// Nobody is left out.
+    ExceptIsIgnored,
+    /// A member of two rooms gets an entry for each.
+    TwiceInTwoRooms,
+    /// A member that is gone is still reached by its id.
+    EndedIsStillNamed,
+    /// A member that takes bytes again joins the walk though it lacks entries.
+    RejoinsEarly,
+    /// A member that waits for a page is not seen to stand at the head.
+    HeadIsNotSeen,
+    /// The sweep gives what the shard has not walked yet.
+    SweepOvertakesWalk,
+    /// A page is given to members that stand before its start.
+    SweepTakesEarlier,
+    /// What the wire did not take counts as given.
+    LagPutsNothingBack,
+    /// Closed seats of members behind are let go.
+    SettlesWhileLagging,
+    /// Closed seats are let go before what they brought is written.
+    SettlesBeforeWritten,
+    /// A member is taken out of the rooms under a paused walk.
+    RemovesUnderWalk,
+    /// A member that the log has passed is not named.
+    PassedIsForgotten,
+    /// A volatile cast reaches members that are behind.
+    VolatileWhileLagging,
+    /// A cast does not wait for what a member behind lacks.
+    CastOvertakes,
+    /// A leave before an act that joins is forgotten.
+    LeaveLeavesNoMark,
+    /// A join before an act that leaves is forgotten.
+    JoinDoesNotSplit,
+    /// An act that joins registers no interest.
+    JoinIsNotPromised,
+    /// A room's interest goes despite a later promise.
+    RemovesDespitePromise,
+    /// A promise stays though it was kept.
+    PromiseOutlivesItsRoom,
+    /// Nothing is given back where an act made nobody join.
+    PromiseIsNotGivenBack,
+    /// A room counts as vacated though somebody has joined it again.
+    VacatesWhatIsTakenAgain,
+}
+
+/// The wrong that is switched on, if any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wrong(#[cfg(feature = "mutants")] Option<Mutant>);
+
+impl Wrong {
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn is(self, _: Mutant) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "mutants")]
+mod switch {
+    use super::{Mutant, Wrong};
+    use crate::{Delivery, Interest};
+
+    impl Wrong {
+        pub(crate) fn is(self, mutant: Mutant) -> bool {
+            self.0 == Some(mutant)
+        }
+    }
+
+    impl Delivery {
+        /// Switches a wrong on.
+        pub fn mutate(&mut self, mutant: Mutant) {
+            self.members.wrong = Wrong(Some(mutant));
+        }
+    }
+
+    impl Interest {
+        /// Switches a wrong on.
+        pub fn mutate(&mut self, mutant: Mutant) {
+            self.wrong = Wrong(Some(mutant));
+        }
+    }
+
+    impl Mutant {
+        /// All of them.
+        pub const ALL: &[Self] = &[
+            Self::WalkIgnoresSince,
+            Self::WalkIgnoresUntil,
+            Self::ExceptIsIgnored,
+            Self::TwiceInTwoRooms,
+            Self::EndedIsStillNamed,
+            Self::RejoinsEarly,
+            Self::HeadIsNotSeen,
+            Self::SweepOvertakesWalk,
+            Self::SweepTakesEarlier,
+            Self::LagPutsNothingBack,
+            Self::SettlesWhileLagging,
+            Self::SettlesBeforeWritten,
+            Self::RemovesUnderWalk,
+            Self::PassedIsForgotten,
+            Self::VolatileWhileLagging,
+            Self::CastOvertakes,
+            Self::LeaveLeavesNoMark,
+            Self::JoinDoesNotSplit,
+            Self::JoinIsNotPromised,
+            Self::RemovesDespitePromise,
+            Self::PromiseOutlivesItsRoom,
+            Self::PromiseIsNotGivenBack,
+            Self::VacatesWhatIsTakenAgain,
+        ];
+    }
+}

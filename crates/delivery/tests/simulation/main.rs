@@ -1,0 +1,117 @@
+//! Runs of several shards around one log, drawn from seeds and judged by a model that keeps each member's history. What
+//! the machine is told and says is in `world` and `wire`, what would be right in `model`.
+//!
+//! `TRUNKLINE_SIM_SEEDS` says how many seeds are run, `TRUNKLINE_SIM_SEED` with which one they start. A failure names its
+//! seed and the fewest steps that were found to lead to it.
+
+mod model;
+mod rng;
+mod steps;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[cfg(feature = "mutants")]
+use trunkline_delivery::Mutant;
+use trunkline_delivery::{Delivery, Interest};
+
+use crate::model::Verdict;
+use crate::steps::{Config, Step};
+use crate::world::World;
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 3000;
+/// Seeds after which a mutant counts as not found. All but a few are found by the first hundred.
+#[cfg(feature = "mutants")]
+const MUTANT_SEEDS: u64 = 20_000;
+
+/// The wrong that is switched on, if the feature is there and one is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Mutation {
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
+}
+
+impl Mutation {
+    pub(crate) fn of_delivery(self, _delivery: &mut Delivery) {
+        #[cfg(feature = "mutants")]
+        self.mutant.into_iter().for_each(|mutant| _delivery.mutate(mutant));
+    }
+
+    pub(crate) fn of_interest(self, _interest: &mut Interest) {
+        #[cfg(feature = "mutants")]
+        self.mutant.into_iter().for_each(|mutant| _interest.mutate(mutant));
+    }
+}
+
+#[test]
+fn every_member_gets_what_it_is_owed_once_and_in_order() {
+    let (first, count) = (from_env("TRUNKLINE_SIM_SEED", 1), from_env("TRUNKLINE_SIM_SEEDS", SEEDS));
+    for seed in first..first + count {
+        let (config, steps) = steps::draw(seed);
+        if let Err(said) = run(&config, &steps, Mutation::default()) {
+            let fewest = shrink(&config, steps);
+            let then = run(&config, &fewest, Mutation::default()).err();
+            panic!("seed {seed}: {said}\nin {config:?}; {then:?} by\n{}", list(&fewest));
+        }
+    }
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn every_mutant_is_found() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let found = |mutant| {
+        let mutation = Mutation { mutant: Some(mutant) };
+        (1..=MUTANT_SEEDS).find(|&seed| {
+            let (config, steps) = steps::draw(seed);
+            run(&config, &steps, mutation).is_err()
+        })
+    };
+    let survivors: Vec<_> = Mutant::ALL.iter().filter(|&&mutant| found(mutant).is_none()).collect();
+    let _ = std::panic::take_hook();
+    assert!(survivors.is_empty(), "{MUTANT_SEEDS} seeds find nothing wrong with {survivors:?}");
+}
+
+fn run(config: &Config, steps: &[Step], mutation: Mutation) -> Verdict {
+    let all = || {
+        let mut world = World::new(config, mutation);
+        steps.iter().try_for_each(|&step| world.step(step))?;
+        world.finish()
+    };
+    catch_unwind(AssertUnwindSafe(all)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        Err(said.or_else(|| panic.downcast_ref::<&str>().map(|&said| said.into())).unwrap_or_else(|| "a panic".into()))
+    })
+}
+
+/// Leaves steps out, many at a time and then single ones, as long as the run still fails.
+fn shrink(config: &Config, mut steps: Vec<Step>) -> Vec<Step> {
+    let mut chunk = steps.len() / 2;
+    while chunk > 0 {
+        let mut at = 0;
+        let before = steps.len();
+        while at < steps.len() {
+            let mut fewer = steps.clone();
+            fewer.drain(at..steps.len().min(at + chunk));
+            if run(config, &fewer, Mutation::default()).is_err() {
+                steps = fewer;
+            } else {
+                at += chunk;
+            }
+        }
+        if chunk > 1 || steps.len() == before {
+            chunk /= 2;
+        }
+    }
+    steps
+}
+
+fn list(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("  {step:?}\n")).collect()
+}
+
+fn from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+}
