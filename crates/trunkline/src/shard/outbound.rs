@@ -436,18 +436,19 @@ impl Sink for Outbound {
         }
     }
 
-    fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: bool) {
+    fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: Option<Position>) {
         let ConnKey(key) = conn;
         let Some(found) = self.conns.get_mut(key as usize) else { return };
         let Some(seat) = found.seat_of(member).filter(|seat| !seat.left) else { return };
         if let CastKind::Ack(id) = cast.kind {
             seat.socket.namespace_core().expect_answer(id, seat.socket.id());
         }
-        if found.is_clear() && !behind {
+        if found.is_clear() && behind.is_none() {
             self.append(key, &Source::Cast(cast.clone()));
         } else if cast.kind != CastKind::Volatile {
             let messages = Source::Cast(cast.clone()).messages(found.kind.codec);
-            let after = found.passing.back().map_or(Position::ZERO, |(after, _)| *after);
+            let last = found.passing.back().map_or(Position::ZERO, |(after, _)| *after);
+            let after = behind.unwrap_or(last).max(last);
             found.passing.push_back((after, Private::Messages(messages)));
         }
     }

@@ -204,7 +204,7 @@ impl Shard {
                         self.want_turn();
                         return;
                     }
-                    core.delivery.sweep(&page.entries, page.upto, &mut core.out);
+                    core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
                     core.bury();
                 }
                 Err(ReadError::Gone { oldest }) => self.cut(oldest),
