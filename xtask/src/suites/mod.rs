@@ -79,6 +79,7 @@ const SUITES: &[Suite] = &[
             "expect.js@0.3.1",
             "has-cors@1.1.0",
             "@sinonjs/fake-timers@11.3.1",
+            "base64-arraybuffer@1.0.2",
             "text-blob-builder@0.0.1",
             "socket.io-msgpack-parser@3.0.2",
         ],
