@@ -169,9 +169,7 @@ impl Config {
     /// [`ConfigError::UnknownTransport`] for any other name, [`ConfigError::NoTransport`] for none at all. Nothing is
     /// changed then.
     pub fn transports(&mut self, names: &[&str]) -> Result<&mut Self, ConfigError> {
-        let unknown = names
-            .iter()
-            .find(|name| Transport::from_name(name).is_none());
+        let unknown = names.iter().find(|name| Transport::from_name(name).is_none());
         if let Some(name) = unknown {
             return Err(ConfigError::UnknownTransport((*name).to_owned()));
         }
@@ -220,9 +218,7 @@ impl Config {
         self.validate_origins()?;
         self.cookie.as_ref().map_or(Ok(()), validate_cookie)?;
         match &self.client_dir {
-            Some(dir) if self.serve_client && !dir.is_dir() => {
-                Err(ConfigError::ClientDir(dir.clone()))
-            }
+            Some(dir) if self.serve_client && !dir.is_dir() => Err(ConfigError::ClientDir(dir.clone())),
             _ => Ok(()),
         }
     }
@@ -274,35 +270,24 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownTransport(name) => {
-                write!(
-                    f,
-                    "transport {name:?} is not known, only polling and websocket are"
-                )
+                write!(f, "transport {name:?} is not known, only polling and websocket are")
             }
-            Self::NoTransport => {
-                f.write_str("at least one of polling and websocket must be enabled")
+            Self::NoTransport => f.write_str("at least one of polling and websocket must be enabled"),
+            Self::Path(path) => {
+                write!(f, "path {path:?} must begin with a slash and hold only characters that a URL's path may hold")
             }
-            Self::Path(path) => write!(
-                f,
-                "path {path:?} must begin with a slash and hold only characters that a URL's path may hold"
-            ),
             Self::ZeroDuration(name) => write!(f, "{name} must be longer than zero"),
-            Self::LongHeartbeat => write!(
-                f,
-                "ping_interval and ping_timeout must not exceed {BROWSER_TIMER_MS_MAX} ms together"
-            ),
+            Self::LongHeartbeat => {
+                write!(f, "ping_interval and ping_timeout must not exceed {BROWSER_TIMER_MS_MAX} ms together")
+            }
             Self::ZeroPayload => f.write_str("max_http_buffer_size must be at least one byte"),
-            Self::Cookie(part) => write!(
-                f,
-                "the {part} of the cookie holds characters that a cookie cannot"
-            ),
-            Self::Origin(origin) => write!(
-                f,
-                "allowed origin {origin:?} must be null or scheme://host[:port] without a path"
-            ),
-            Self::CorsCredentials => f.write_str(
-                "cors cannot allow any origin and credentials at once, name the origins",
-            ),
+            Self::Cookie(part) => write!(f, "the {part} of the cookie holds characters that a cookie cannot"),
+            Self::Origin(origin) => {
+                write!(f, "allowed origin {origin:?} must be null or scheme://host[:port] without a path")
+            }
+            Self::CorsCredentials => {
+                f.write_str("cors cannot allow any origin and credentials at once, name the origins")
+            }
             Self::ClientDir(dir) => write!(f, "client_dir {} is not a folder", dir.display()),
         }
     }
@@ -311,26 +296,16 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 fn is_path(path: &str) -> bool {
-    let plain = path
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
     plain && (path.is_empty() || path.starts_with('/'))
 }
 
 fn validate_cookie(cookie: &Cookie) -> Result<(), ConfigError> {
-    let parts = [
-        ("name", Some(&cookie.name)),
-        ("path", cookie.path.as_ref()),
-        ("domain", cookie.domain.as_ref()),
-    ];
-    let wrong = parts
-        .iter()
-        .find(|(_, value)| value.is_some_and(|value| !is_cookie_octets(value)));
+    let parts = [("name", Some(&cookie.name)), ("path", cookie.path.as_ref()), ("domain", cookie.domain.as_ref())];
+    let wrong = parts.iter().find(|(_, value)| value.is_some_and(|value| !is_cookie_octets(value)));
     match wrong {
         Some((part, _)) => Err(ConfigError::Cookie(part)),
-        None if cookie.name.is_empty() || cookie.name.contains('=') => {
-            Err(ConfigError::Cookie("name"))
-        }
+        None if cookie.name.is_empty() || cookie.name.contains('=') => Err(ConfigError::Cookie("name")),
         None => Ok(()),
     }
 }
@@ -352,55 +327,26 @@ mod tests {
 
     #[test]
     fn each_bad_option_is_named() {
-        assert_eq!(
-            error(|c| c.path = "socket.io".into()),
-            Some(ConfigError::Path("socket.io".into()))
-        );
-        assert_eq!(
-            error(|c| c.path = "/a?b".into()),
-            Some(ConfigError::Path("/a?b".into()))
-        );
+        assert_eq!(error(|c| c.path = "socket.io".into()), Some(ConfigError::Path("socket.io".into())));
+        assert_eq!(error(|c| c.path = "/a?b".into()), Some(ConfigError::Path("/a?b".into())));
         assert_eq!(error(|c| c.path = String::new()), None);
-        assert_eq!(
-            error(|c| c.ping_timeout = Duration::ZERO),
-            Some(ConfigError::ZeroDuration("ping_timeout"))
-        );
-        assert_eq!(
-            error(|c| c.ping_interval = Duration::from_millis(2_147_483_647)),
-            Some(ConfigError::LongHeartbeat)
-        );
-        assert_eq!(
-            error(|c| c.max_http_buffer_size = 0),
-            Some(ConfigError::ZeroPayload)
-        );
-        assert_eq!(
-            error(|c| (c.polling, c.websocket) = (false, false)),
-            Some(ConfigError::NoTransport)
-        );
+        assert_eq!(error(|c| c.ping_timeout = Duration::ZERO), Some(ConfigError::ZeroDuration("ping_timeout")));
+        assert_eq!(error(|c| c.ping_interval = Duration::from_millis(2_147_483_647)), Some(ConfigError::LongHeartbeat));
+        assert_eq!(error(|c| c.max_http_buffer_size = 0), Some(ConfigError::ZeroPayload));
+        assert_eq!(error(|c| (c.polling, c.websocket) = (false, false)), Some(ConfigError::NoTransport));
         assert_eq!(
             error(|c| c.client_dir = Some("/nowhere/at/all".into())),
             Some(ConfigError::ClientDir("/nowhere/at/all".into()))
         );
-        assert_eq!(
-            error(|c| c.cors = Some(Cors::any().credentials(true))),
-            Some(ConfigError::CorsCredentials)
-        );
+        assert_eq!(error(|c| c.cors = Some(Cors::any().credentials(true))), Some(ConfigError::CorsCredentials));
         for origin in ["example.com", "https://a.b/", "https://a b", "https://"] {
             assert_eq!(
                 error(|c| c.allowed_origins = Some(vec![origin.into()])),
                 Some(ConfigError::Origin(origin.into()))
             );
         }
-        for origin in [
-            "https://example.com",
-            "http://localhost:3000",
-            "null",
-            "http://[::1]:80",
-        ] {
-            assert_eq!(
-                error(|c| c.allowed_origins = Some(vec![origin.into()])),
-                None
-            );
+        for origin in ["https://example.com", "http://localhost:3000", "null", "http://[::1]:80"] {
+            assert_eq!(error(|c| c.allowed_origins = Some(vec![origin.into()])), None);
         }
     }
 
@@ -414,22 +360,10 @@ mod tests {
             })
         };
         assert_eq!(with(|_| ()), None);
-        assert_eq!(
-            with(|c| c.name = "a=b".into()),
-            Some(ConfigError::Cookie("name"))
-        );
-        assert_eq!(
-            with(|c| c.name = String::new()),
-            Some(ConfigError::Cookie("name"))
-        );
-        assert_eq!(
-            with(|c| c.path = Some("/;x".into())),
-            Some(ConfigError::Cookie("path"))
-        );
-        assert_eq!(
-            with(|c| c.domain = Some("a\r\nb".into())),
-            Some(ConfigError::Cookie("domain"))
-        );
+        assert_eq!(with(|c| c.name = "a=b".into()), Some(ConfigError::Cookie("name")));
+        assert_eq!(with(|c| c.name = String::new()), Some(ConfigError::Cookie("name")));
+        assert_eq!(with(|c| c.path = Some("/;x".into())), Some(ConfigError::Cookie("path")));
+        assert_eq!(with(|c| c.domain = Some("a\r\nb".into())), Some(ConfigError::Cookie("domain")));
     }
 
     #[test]
@@ -441,14 +375,8 @@ mod tests {
         config.transports(&["polling"]).unwrap();
         assert!(config.upgrades(Transport::Polling).is_empty());
         let error = config.transports(&["carrier-pigeon"]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "transport \"carrier-pigeon\" is not known, only polling and websocket are"
-        );
-        assert_eq!(
-            config.transports(&[]).unwrap_err(),
-            ConfigError::NoTransport
-        );
+        assert_eq!(error.to_string(), "transport \"carrier-pigeon\" is not known, only polling and websocket are");
+        assert_eq!(config.transports(&[]).unwrap_err(), ConfigError::NoTransport);
         assert!(config.polling);
     }
 }

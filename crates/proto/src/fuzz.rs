@@ -9,9 +9,7 @@ use serde_json::Value;
 use crate::json::{Invalid, is_blank_from, scan, unquote};
 use crate::limits::{MAX_ATTACHMENTS, MAX_CONTROL_LEN, MAX_DEPTH};
 use crate::ws::{self, Config, Deflater, Inflater, Item};
-use crate::{
-    Args, Body, Codec, Decoder, EnginePacket, Message, Messages, Packet, Parser, Version, payload,
-};
+use crate::{Args, Body, Codec, Decoder, EnginePacket, Message, Messages, Packet, Parser, Version, payload};
 
 /// A name and the function that takes an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -42,11 +40,7 @@ pub fn ws_frames(data: &[u8]) {
     let [setup, step, wire @ ..] = data else {
         return;
     };
-    let config = Config {
-        role_server: setup & 1 == 0,
-        max_message: MESSAGE_MAX,
-        deflate: setup & 2 != 0,
-    };
+    let config = Config { role_server: setup & 1 == 0, max_message: MESSAGE_MAX, deflate: setup & 2 != 0 };
     let whole = items(config, wire, usize::MAX);
     assert_eq!(whole, items(config, wire, usize::from(*step).max(1)));
     for item in whole.0 {
@@ -54,10 +48,7 @@ pub fn ws_frames(data: &[u8]) {
             Item::Text(text) => (text.len(), MESSAGE_MAX),
             Item::Binary(data) => (data.len(), MESSAGE_MAX),
             Item::Ping(data) | Item::Pong(data) => (data.len(), MAX_CONTROL_LEN),
-            Item::Close(frame) => (
-                frame.map_or(0, |frame| 2 + frame.reason.len()),
-                MAX_CONTROL_LEN,
-            ),
+            Item::Close(frame) => (frame.map_or(0, |frame| 2 + frame.reason.len()), MAX_CONTROL_LEN),
         };
         assert!(len <= max, "{len} bytes");
     }
@@ -76,11 +67,7 @@ fn items(config: Config, wire: &[u8], step: usize) -> (Vec<Item>, Option<ws::Err
             }
         }
         assert_eq!(at, chunk.len(), "all of the chunk is taken");
-        assert!(
-            decoder.buffered() <= MESSAGE_MAX + MAX_CONTROL_LEN + 14,
-            "{} bytes are kept",
-            decoder.buffered()
-        );
+        assert!(decoder.buffered() <= MESSAGE_MAX + MAX_CONTROL_LEN + 14, "{} bytes are kept", decoder.buffered());
     }
     (items, None)
 }
@@ -89,11 +76,7 @@ fn items(config: Config, wire: &[u8], step: usize) -> (Vec<Item>, Option<ws::Err
 pub fn ws_inflate(data: &[u8]) {
     let mut out = Vec::new();
     let result = Inflater::new().inflate(data, MESSAGE_MAX, &mut out);
-    assert!(
-        out.capacity() <= 4 * MESSAGE_MAX,
-        "{} bytes are taken",
-        out.capacity()
-    );
+    assert!(out.capacity() <= 4 * MESSAGE_MAX, "{} bytes are taken", out.capacity());
     assert!(out.len() <= MESSAGE_MAX || result.is_err());
 }
 
@@ -101,9 +84,7 @@ pub fn ws_inflate(data: &[u8]) {
 pub fn ws_deflate(data: &[u8]) {
     let (mut wire, mut out) = (Vec::new(), Vec::new());
     Deflater::new().deflate(data, &mut wire);
-    Inflater::new()
-        .inflate(&wire, data.len(), &mut out)
-        .expect("what was deflated can be inflated");
+    Inflater::new().inflate(&wire, data.len(), &mut out).expect("what was deflated can be inflated");
     assert_eq!(out, data);
 }
 
@@ -119,10 +100,7 @@ pub fn engine_text(data: &[u8]) {
         return;
     };
     for version in [Version::V3, Version::V4] {
-        assert_eq!(
-            EnginePacket::decode_text(packet.encode_text(version)),
-            Ok(packet.clone())
-        );
+        assert_eq!(EnginePacket::decode_text(packet.encode_text(version)), Ok(packet.clone()));
     }
 }
 
@@ -161,21 +139,13 @@ fn polling_body(version: Version, binary: bool, data: &[u8]) {
     let decoded = payload::decode(version, binary, Bytes::copy_from_slice(data), PACKETS_MAX);
     assert!(decoded.packets.len() <= PACKETS_MAX);
     let is_separated = |packet: &EnginePacket| !packet.encode_text(version).contains('\x1e');
-    if decoded.packets.is_empty()
-        || !(version == Version::V3 || decoded.packets.iter().all(is_separated))
-    {
+    if decoded.packets.is_empty() || !(version == Version::V3 || decoded.packets.iter().all(is_separated)) {
         return;
     }
     for b64 in [false, true] {
         let encoded = payload::encode(version, b64, &decoded.packets);
         let again = payload::decode(version, encoded.binary, encoded.body, PACKETS_MAX);
-        assert_eq!(
-            again,
-            payload::Decoded {
-                packets: decoded.packets.clone(),
-                error: None
-            }
-        );
+        assert_eq!(again, payload::Decoded { packets: decoded.packets.clone(), error: None });
     }
 }
 
@@ -188,14 +158,8 @@ pub fn jsonp(data: &[u8]) {
     let payload = text(data);
     let script = payload::jsonp(&payload, &payload);
     let (head, quoted) = script.split_once("](").expect("an index and a string");
-    assert!(
-        head.bytes()
-            .all(|byte| byte.is_ascii_digit() || b"_eio[".contains(&byte))
-    );
-    assert_eq!(
-        unquote(quoted.strip_suffix(");").expect("a call")),
-        *payload
-    );
+    assert!(head.bytes().all(|byte| byte.is_ascii_digit() || b"_eio[".contains(&byte)));
+    assert_eq!(unquote(quoted.strip_suffix(");").expect("a call")), *payload);
     assert!(!quoted.contains(['\n', '\r', '\u{2028}', '\u{2029}']));
 }
 
@@ -216,15 +180,8 @@ pub fn socketio_json(data: &[u8]) {
     let Some((setup, rest)) = data.split_first() else {
         return;
     };
-    let version = if setup & 1 == 0 {
-        Version::V4
-    } else {
-        Version::V3
-    };
-    let codec = Codec {
-        parser: Parser::Default,
-        version,
-    };
+    let version = if setup & 1 == 0 { Version::V4 } else { Version::V3 };
+    let codec = Codec { parser: Parser::Default, version };
     let mut decoder = Decoder::default();
     for part in rest.split(|byte| *byte == 0x1e) {
         let message = if decoder.is_partial() {
@@ -243,10 +200,7 @@ pub fn socketio_json(data: &[u8]) {
 /// A message of the msgpack parser, in both protocols.
 pub fn socketio_msgpack(data: &[u8]) {
     for version in [Version::V3, Version::V4] {
-        let codec = Codec {
-            parser: Parser::Msgpack,
-            version,
-        };
+        let codec = Codec { parser: Parser::Msgpack, version };
         let message = Message::Binary(Bytes::copy_from_slice(data));
         if let Ok(packet) = Decoder::default().decode(codec, message) {
             use_packet(&packet.expect("a message is a packet"));
@@ -256,14 +210,8 @@ pub fn socketio_msgpack(data: &[u8]) {
 
 /// What is done with a packet: it is written for all receivers, and its arguments are taken apart.
 fn use_packet(packet: &Packet) {
-    let json = Codec {
-        parser: Parser::Default,
-        version: Version::V4,
-    };
-    let msgpack = Codec {
-        parser: Parser::Msgpack,
-        version: Version::V4,
-    };
+    let json = Codec { parser: Parser::Default, version: Version::V4 };
+    let msgpack = Codec { parser: Parser::Msgpack, version: Version::V4 };
     if let Some(args) = args_of(packet) {
         use_args(args);
     }
@@ -319,12 +267,7 @@ fn use_args(args: &Args) {
             assert!(raw.starts_with('['));
             let _ = elements.get_all::<(Value, Option<Bytes>, Vec<u8>)>();
         }
-        let _ = (
-            args.member(i, "num"),
-            args.get::<Value>(i),
-            args.get::<Bytes>(i),
-            args.get::<Vec<Bytes>>(i),
-        );
+        let _ = (args.member(i, "num"), args.get::<Value>(i), args.get::<Bytes>(i), args.get::<Vec<Bytes>>(i));
         joined.push_args(&one);
     }
     assert_eq!(joined.len(), args.len().min(20));

@@ -34,9 +34,9 @@
 mod args;
 mod codec;
 mod engine;
-pub mod heartbeat;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+pub mod heartbeat;
 mod json;
 pub mod limits;
 mod message;

@@ -21,26 +21,14 @@ pub struct Event {
 impl Event {
     /// Makes an event whose name is a string.
     pub fn new(name: impl Into<ByteString>, args: Args) -> Self {
-        Self {
-            name: name.into(),
-            numeric: false,
-            args,
-        }
+        Self { name: name.into(), numeric: false, args }
     }
 }
 
 /// Returns whether neither side may send an event of this name.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    matches!(
-        name,
-        "connect"
-            | "connect_error"
-            | "disconnect"
-            | "disconnecting"
-            | "newListener"
-            | "removeListener"
-    )
+    matches!(name, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
 }
 
 /// A Socket.IO packet.

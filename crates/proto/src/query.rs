@@ -7,17 +7,13 @@ use crate::limits::MAX_QUERY_PAIRS;
 
 /// Returns the pairs of a query or a form in their order, decoded; empty parts are skipped.
 pub(crate) fn pairs(query: &[u8]) -> impl Iterator<Item = (String, String)> {
-    query
-        .split(|byte| *byte == b'&')
-        .filter(|part| !part.is_empty())
-        .take(MAX_QUERY_PAIRS)
-        .map(|part| {
-            let (name, value) = match memchr::memchr(b'=', part) {
-                Some(at) => (&part[..at], &part[at + 1..]),
-                None => (part, &[][..]),
-            };
-            (decode(name), decode(value))
-        })
+    query.split(|byte| *byte == b'&').filter(|part| !part.is_empty()).take(MAX_QUERY_PAIRS).map(|part| {
+        let (name, value) = match memchr::memchr(b'=', part) {
+            Some(at) => (&part[..at], &part[at + 1..]),
+            None => (part, &[][..]),
+        };
+        (decode(name), decode(value))
+    })
 }
 
 /// Replaces `+` and percent sequences; a broken sequence stands for itself, and invalid UTF-8 is replaced.
@@ -43,9 +39,7 @@ fn decode(part: &[u8]) -> String {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -62,10 +56,7 @@ mod tests {
             ("", &[]),
         ] {
             let got: Vec<_> = pairs(query.as_bytes()).collect();
-            let expected: Vec<_> = expected
-                .iter()
-                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-                .collect();
+            let expected: Vec<_> = expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
             assert_eq!(got, expected, "{query}");
         }
     }

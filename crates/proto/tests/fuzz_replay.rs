@@ -42,30 +42,18 @@ fn run(name: &str, target: fn(&[u8]), input: &[u8], origin: &str) {
 
 /// The files of a target in the order of their names.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("corpus")
-        .join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
-    paths
-        .iter()
-        .map(|path| fs::read(path).expect("a readable file"))
-        .collect()
+    paths.iter().map(|path| fs::read(path).expect("a readable file")).collect()
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the test is told how long to run"
-)]
+#[allow(clippy::disallowed_methods, reason = "the test is told how long to run")]
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|value| value.parse().expect("a number"))
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
 /// An input of the corpus after some changes.
@@ -93,9 +81,7 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
                 input.splice(at..at, part);
             }
             6 => {
-                let part: Vec<u8> = (0..random.below(6))
-                    .map(|_| random.below(256) as u8)
-                    .collect();
+                let part: Vec<u8> = (0..random.below(6)).map(|_| random.below(256) as u8).collect();
                 input.splice(at..at, part);
             }
             _ => {

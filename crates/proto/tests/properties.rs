@@ -6,12 +6,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 use trunkline_proto::payload;
-use trunkline_proto::ws::{
-    Config, Decoder as WsDecoder, Deflater, Error, Inflater, Item, Opcode, put_masked_frame,
-};
-use trunkline_proto::{
-    Args, Body, Codec, Decoder, EnginePacket, Event, Message, Messages, Packet, Parser, Version,
-};
+use trunkline_proto::ws::{Config, Decoder as WsDecoder, Deflater, Error, Inflater, Item, Opcode, put_masked_frame};
+use trunkline_proto::{Args, Body, Codec, Decoder, EnginePacket, Event, Message, Messages, Packet, Parser, Version};
 
 const MAX: usize = 2000;
 
@@ -41,14 +37,12 @@ fn frame() -> impl Strategy<Value = Frame> {
         1 => Just(0x88),
         1 => any::<u8>(),
     ];
-    (first, any::<[u8; 4]>(), payload_bytes(), any::<bool>()).prop_map(
-        |(first, mask, payload, deflate)| Frame {
-            first,
-            mask,
-            payload,
-            deflate,
-        },
-    )
+    (first, any::<[u8; 4]>(), payload_bytes(), any::<bool>()).prop_map(|(first, mask, payload, deflate)| Frame {
+        first,
+        mask,
+        payload,
+        deflate,
+    })
 }
 
 fn wire(frames: &[Frame]) -> Vec<u8> {
@@ -68,19 +62,13 @@ fn wire(frames: &[Frame]) -> Vec<u8> {
 }
 
 fn decode(wire: &[u8], cuts: &[usize]) -> (Vec<Item>, Option<Error>) {
-    let mut decoder = WsDecoder::new(Config {
-        role_server: true,
-        max_message: MAX,
-        deflate: true,
-    });
+    let mut decoder = WsDecoder::new(Config { role_server: true, max_message: MAX, deflate: true });
     let mut inflater = Inflater::new();
     let mut items = Vec::new();
     let mut rest = wire.to_vec();
     let mut cuts = cuts.iter().cycle();
     while !rest.is_empty() {
-        let len = cuts
-            .next()
-            .map_or(rest.len(), |cut| (*cut).clamp(1, rest.len()));
+        let len = cuts.next().map_or(rest.len(), |cut| (*cut).clamp(1, rest.len()));
         let tail = rest.split_off(len);
         let mut at = 0;
         loop {
@@ -111,8 +99,7 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 40, 20, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..20).prop_map(Into::into),
-            btree_map(".{0,8}", inner, 0..18)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
+            btree_map(".{0,8}", inner, 0..18).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -147,33 +134,19 @@ fn namespace() -> impl Strategy<Value = String> {
 }
 
 fn packet() -> impl Strategy<Value = Packet> {
-    let object = btree_map(".{0,8}", json(), 0..4)
-        .prop_map(|map| Value::Object(map.into_iter().collect()).to_string().into());
-    let name = prop_oneof![
-        ".{0,10}".prop_map(|name| (name, false)),
-        any::<i32>().prop_map(|name| (name.to_string(), true)),
-    ];
-    let event =
-        (prop::option::of(any::<u64>()), name, args()).prop_map(|(id, (name, numeric), args)| {
-            Body::Event {
-                id,
-                event: Event {
-                    name: name.into(),
-                    numeric,
-                    args,
-                },
-            }
-        });
+    let object =
+        btree_map(".{0,8}", json(), 0..4).prop_map(|map| Value::Object(map.into_iter().collect()).to_string().into());
+    let name =
+        prop_oneof![".{0,10}".prop_map(|name| (name, false)), any::<i32>().prop_map(|name| (name.to_string(), true)),];
+    let event = (prop::option::of(any::<u64>()), name, args())
+        .prop_map(|(id, (name, numeric), args)| Body::Event { id, event: Event { name: name.into(), numeric, args } });
     let body = prop_oneof![
         1 => prop::option::of(object).prop_map(|auth| Body::Connect { auth }),
         1 => Just(Body::Disconnect),
         4 => event,
         2 => (any::<u64>(), args()).prop_map(|(id, args)| Body::Ack { id, args }),
     ];
-    (namespace(), body).prop_map(|(ns, body)| Packet {
-        ns: ns.into(),
-        body,
-    })
+    (namespace(), body).prop_map(|(ns, body)| Packet { ns: ns.into(), body })
 }
 
 fn encode(codec: Codec, packet: &Packet) -> Messages {
@@ -189,9 +162,7 @@ fn encode(codec: Codec, packet: &Packet) -> Messages {
 
 fn decode_packet(codec: Codec, messages: Messages) -> Packet {
     let mut decoder = Decoder::default();
-    let mut packets = messages
-        .into_iter()
-        .filter_map(|message| decoder.decode(codec, message).expect("valid"));
+    let mut packets = messages.into_iter().filter_map(|message| decoder.decode(codec, message).expect("valid"));
     packets.next().expect("a packet")
 }
 
@@ -209,11 +180,7 @@ fn meaning(packet: &Packet) -> (Vec<f64>, String, Vec<Bytes>) {
         .into_iter()
         .map(|value| without_numbers(value, &mut numbers))
         .collect();
-    (
-        numbers,
-        Value::from(rest).to_string(),
-        args.attachments().to_vec(),
-    )
+    (numbers, Value::from(rest).to_string(), args.attachments().to_vec())
 }
 
 fn without_numbers(value: Value, numbers: &mut Vec<f64>) -> Value {
@@ -222,16 +189,10 @@ fn without_numbers(value: Value, numbers: &mut Vec<f64>) -> Value {
             numbers.push(number.as_f64().expect("a number"));
             Value::Null
         }
-        Value::Array(elements) => elements
-            .into_iter()
-            .map(|value| without_numbers(value, numbers))
-            .collect(),
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(key, value)| (key, without_numbers(value, numbers)))
-                .collect(),
-        ),
+        Value::Array(elements) => elements.into_iter().map(|value| without_numbers(value, numbers)).collect(),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(key, value)| (key, without_numbers(value, numbers))).collect())
+        }
         other => other,
     }
 }

@@ -59,42 +59,25 @@ fn offers_that_cannot_be_taken_are_not_answered() {
     // Linear, and not many offers are read.
     assert_eq!(negotiate_deflate(&" ".repeat(1_000_000)), None);
     assert_eq!(negotiate_deflate(&"a;".repeat(500_000)), None);
-    assert_eq!(
-        negotiate_deflate(&format!("{}permessage-deflate", "a, ".repeat(17))),
-        None
-    );
+    assert_eq!(negotiate_deflate(&format!("{}permessage-deflate", "a, ".repeat(17))), None);
 }
 
 /// Decodes frames of a client, whole and byte by byte.
 #[track_caller]
 #[allow(clippy::needless_pass_by_value, reason = "the rows read better")]
 fn check(what: &str, frames: &[(u8, &[u8])], expected: Result<Item, Error>) {
-    let wire: Vec<u8> = frames
-        .iter()
-        .flat_map(|(first, payload)| frame(*first, payload))
-        .collect();
+    let wire: Vec<u8> = frames.iter().flat_map(|(first, payload)| frame(*first, payload)).collect();
     for step in [wire.len(), 1] {
-        let mut decoder = Decoder::new(Config {
-            role_server: true,
-            max_message: MAX,
-            deflate: true,
-        });
+        let mut decoder = Decoder::new(Config { role_server: true, max_message: MAX, deflate: true });
         let mut inflater = Inflater::new();
         let mut outcome = None;
         for chunk in wire.chunks(step) {
-            if let Some(got) = decoder
-                .decode(&mut chunk.to_vec(), &mut 0, &mut inflater)
-                .transpose()
-            {
+            if let Some(got) = decoder.decode(&mut chunk.to_vec(), &mut 0, &mut inflater).transpose() {
                 outcome = Some(got);
                 break;
             }
         }
-        assert_eq!(
-            outcome,
-            Some(expected.clone()),
-            "{what}, {step} bytes at a time"
-        );
+        assert_eq!(outcome, Some(expected.clone()), "{what}, {step} bytes at a time");
     }
 }
 
@@ -114,52 +97,22 @@ fn text(text: &str) -> Result<Item, Error> {
 fn the_examples_of_the_rfc_are_inflated() {
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     check("one block", &[(0xc1, &hello)], text("Hello"));
-    check(
-        "in fragments",
-        &[(0x41, &hello[..3]), (0x80, &hello[3..])],
-        text("Hello"),
-    );
-    check(
-        "in empty fragments",
-        &[(0x41, &[]), (0x00, &hello), (0x80, &[])],
-        text("Hello"),
-    );
-    check(
-        "no compression",
-        &[(0xc1, b"\x00\x05\x00\xfa\xffHello\x00")],
-        text("Hello"),
-    );
-    check(
-        "final block",
-        &[(0xc1, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00])],
-        text("Hello"),
-    );
-    check(
-        "final block alone",
-        &[(0xc1, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00])],
-        text("Hello"),
-    );
-    let two_blocks = [
-        0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
-    ];
+    check("in fragments", &[(0x41, &hello[..3]), (0x80, &hello[3..])], text("Hello"));
+    check("in empty fragments", &[(0x41, &[]), (0x00, &hello), (0x80, &[])], text("Hello"));
+    check("no compression", &[(0xc1, b"\x00\x05\x00\xfa\xffHello\x00")], text("Hello"));
+    check("final block", &[(0xc1, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00])], text("Hello"));
+    check("final block alone", &[(0xc1, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00])], text("Hello"));
+    let two_blocks = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
     check("two blocks", &[(0xc1, &two_blocks)], text("Hello"));
     check("empty", &[(0xc1, &[0x00])], text(""));
     check("not compressed", &[(0x81, b"Hello")], text("Hello"));
-    check(
-        "binary",
-        &[(0xc2, &hello)],
-        Ok(Item::Binary("Hello".into())),
-    );
+    check("binary", &[(0xc2, &hello)], Ok(Item::Binary("Hello".into())));
 }
 
 #[test]
 fn the_bit_belongs_to_the_first_frame_of_a_message() {
     let protocol = Err(Error::Protocol("reserved bit set"));
-    check(
-        "on a continuation",
-        &[(0x41, b""), (0xc0, b"")],
-        protocol.clone(),
-    );
+    check("on a continuation", &[(0x41, b""), (0xc0, b"")], protocol.clone());
     check("on a ping", &[(0xc9, b"")], protocol.clone());
     check("other bits", &[(0xa1, b"")], protocol.clone());
     check("all bits", &[(0xf1, b"")], protocol);
@@ -167,32 +120,12 @@ fn the_bit_belongs_to_the_first_frame_of_a_message() {
 
 #[test]
 fn what_cannot_be_inflated_is_refused() {
-    check(
-        "bad block type",
-        &[(0xc1, &[0x07, 0x00])],
-        Err(Error::Deflate),
-    );
-    check(
-        "bad stored length",
-        &[(0xc1, &[0x00, 0x05, 0x00, 0x00, 0x00])],
-        Err(Error::Deflate),
-    );
-    check(
-        "distance too far back",
-        &[(0xc1, &[0x02, 0x82, 0x08, 0x00])],
-        Err(Error::Deflate),
-    );
+    check("bad block type", &[(0xc1, &[0x07, 0x00])], Err(Error::Deflate));
+    check("bad stored length", &[(0xc1, &[0x00, 0x05, 0x00, 0x00, 0x00])], Err(Error::Deflate));
+    check("distance too far back", &[(0xc1, &[0x02, 0x82, 0x08, 0x00])], Err(Error::Deflate));
     let after_final = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x01, 0x02];
-    check(
-        "more behind a final block",
-        &[(0xc1, &after_final)],
-        Err(Error::Deflate),
-    );
-    check(
-        "bad text",
-        &[(0xc1, &deflated(b"\xff\xfe"))],
-        Err(Error::Utf8),
-    );
+    check("more behind a final block", &[(0xc1, &after_final)], Err(Error::Deflate));
+    check("bad text", &[(0xc1, &deflated(b"\xff\xfe"))], Err(Error::Utf8));
 }
 
 fn deflated(data: &[u8]) -> Vec<u8> {
@@ -204,38 +137,17 @@ fn deflated(data: &[u8]) -> Vec<u8> {
 #[test]
 fn bombs_stop_at_the_limit() {
     let most = vec![b'x'; MAX];
-    check(
-        "just enough",
-        &[(0xc2, &deflated(&most))],
-        Ok(Item::Binary(most.into())),
-    );
-    check(
-        "one more",
-        &[(0xc2, &deflated(&vec![b'x'; MAX + 1]))],
-        Err(Error::TooBig),
-    );
+    check("just enough", &[(0xc2, &deflated(&most))], Ok(Item::Binary(most.into())));
+    check("one more", &[(0xc2, &deflated(&vec![b'x'; MAX + 1]))], Err(Error::TooBig));
     let bomb = deflated(&vec![0; 50_000_000]);
     assert!(bomb.len() < MAX, "{}", bomb.len());
     check("a bomb", &[(0xc2, &bomb)], Err(Error::TooBig));
 
     let mut out = Vec::new();
-    assert_eq!(
-        Inflater::new().inflate(&bomb, MAX, &mut out),
-        Err(Error::TooBig)
-    );
-    assert!(
-        out.capacity() <= 2 * MAX + 8192,
-        "memory follows the limit, not the content: {}",
-        out.capacity()
-    );
-    assert_eq!(
-        Inflater::new().inflate(&deflated(b"x"), 0, &mut Vec::new()),
-        Err(Error::TooBig)
-    );
-    assert_eq!(
-        Inflater::new().inflate(&deflated(b""), 0, &mut Vec::new()),
-        Ok(())
-    );
+    assert_eq!(Inflater::new().inflate(&bomb, MAX, &mut out), Err(Error::TooBig));
+    assert!(out.capacity() <= 2 * MAX + 8192, "memory follows the limit, not the content: {}", out.capacity());
+    assert_eq!(Inflater::new().inflate(&deflated(b"x"), 0, &mut Vec::new()), Err(Error::TooBig));
+    assert_eq!(Inflater::new().inflate(&deflated(b""), 0, &mut Vec::new()), Ok(()));
 }
 
 #[test]
@@ -244,13 +156,7 @@ fn contexts_are_shared_by_messages_that_know_nothing_of_each_other() {
     let mut first = Vec::new();
     deflater.deflate(b"the same words, the same words", &mut first);
     let _ = inflater.inflate(&[0x07], MAX, &mut Vec::new());
-    for message in [
-        &b""[..],
-        b"x",
-        b"the same words, the same words",
-        &[0; 70_000],
-        &[0xff; 3],
-    ] {
+    for message in [&b""[..], b"x", b"the same words, the same words", &[0; 70_000], &[0xff; 3]] {
         let mut wire = b"kept".to_vec();
         deflater.deflate(message, &mut wire);
         let mut again = Vec::new();

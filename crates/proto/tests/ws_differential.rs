@@ -24,28 +24,20 @@ enum Seen {
 }
 
 fn ours(wire: &[u8], step: usize) -> Vec<Seen> {
-    let mut decoder = Decoder::new(Config {
-        role_server: true,
-        max_message: MAX,
-        deflate: false,
-    });
+    let mut decoder = Decoder::new(Config { role_server: true, max_message: MAX, deflate: false });
     let mut seen = Vec::new();
     for chunk in wire.chunks(step) {
         let (mut chunk, mut at) = (chunk.to_vec(), 0);
         loop {
-            seen.push(
-                match decoder.decode(&mut chunk, &mut at, &mut Inflater::new()) {
-                    Ok(Some(Item::Text(text))) => Seen::Text(text.to_string()),
-                    Ok(Some(Item::Binary(data))) => Seen::Binary(data.to_vec()),
-                    Ok(Some(Item::Ping(data))) => Seen::Ping(data.to_vec()),
-                    Ok(Some(Item::Pong(data))) => Seen::Pong(data.to_vec()),
-                    Ok(Some(Item::Close(frame))) => {
-                        Seen::Close(frame.map(|frame| (frame.code, frame.reason.to_string())))
-                    }
-                    Ok(None) => break,
-                    Err(error) => Seen::Refused(ws::Error::close_code(&error)),
-                },
-            );
+            seen.push(match decoder.decode(&mut chunk, &mut at, &mut Inflater::new()) {
+                Ok(Some(Item::Text(text))) => Seen::Text(text.to_string()),
+                Ok(Some(Item::Binary(data))) => Seen::Binary(data.to_vec()),
+                Ok(Some(Item::Ping(data))) => Seen::Ping(data.to_vec()),
+                Ok(Some(Item::Pong(data))) => Seen::Pong(data.to_vec()),
+                Ok(Some(Item::Close(frame))) => Seen::Close(frame.map(|frame| (frame.code, frame.reason.to_string()))),
+                Ok(None) => break,
+                Err(error) => Seen::Refused(ws::Error::close_code(&error)),
+            });
             if let Some(Seen::Close(_) | Seen::Refused(_)) = seen.last() {
                 return seen;
             }
@@ -55,9 +47,7 @@ fn ours(wire: &[u8], step: usize) -> Vec<Seen> {
 }
 
 fn theirs(wire: &[u8]) -> Vec<Seen> {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX))
-        .max_frame_size(Some(MAX));
+    let config = WebSocketConfig::default().max_message_size(Some(MAX)).max_frame_size(Some(MAX));
     let mut socket = WebSocket::from_raw_socket(Wire(wire), Role::Server, Some(config));
     let mut seen = Vec::new();
     loop {
@@ -66,9 +56,9 @@ fn theirs(wire: &[u8]) -> Vec<Seen> {
             Ok(Message::Binary(data)) => Seen::Binary(data.to_vec()),
             Ok(Message::Ping(data)) => Seen::Ping(data.to_vec()),
             Ok(Message::Pong(data)) => Seen::Pong(data.to_vec()),
-            Ok(Message::Close(frame)) => Seen::Close(
-                frame.map(|frame: CloseFrame| (frame.code.into(), frame.reason.to_string())),
-            ),
+            Ok(Message::Close(frame)) => {
+                Seen::Close(frame.map(|frame: CloseFrame| (frame.code.into(), frame.reason.to_string())))
+            }
             Ok(Message::Frame(frame)) => panic!("reading gives no raw frame: {frame:?}"),
             Err(Error::Io(_)) => return seen,
             Err(Error::Utf8(_)) => Seen::Refused(1007),
@@ -139,51 +129,34 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(0x88),
         1 => any::<u8>(),
     ];
-    (
-        first,
-        any::<[u8; 4]>(),
-        payload(),
-        prop::bool::weighted(0.97),
-    )
-        .prop_map(|(first, mask, payload, masked)| {
-            let mut out = Vec::new();
-            if masked {
-                put_masked_frame(&mut out, Opcode::Binary, false, mask, &payload);
-            } else {
-                ws::put_frame(&mut out, Opcode::Binary, false, &payload);
-            }
-            out[0] = first;
-            out
-        })
+    (first, any::<[u8; 4]>(), payload(), prop::bool::weighted(0.97)).prop_map(|(first, mask, payload, masked)| {
+        let mut out = Vec::new();
+        if masked {
+            put_masked_frame(&mut out, Opcode::Binary, false, mask, &payload);
+        } else {
+            ws::put_frame(&mut out, Opcode::Binary, false, &payload);
+        }
+        out[0] = first;
+        out
+    })
 }
 
 /// A character cut by fragments, at any place.
 fn cut_text() -> impl Strategy<Value = Vec<u8>> {
-    (
-        ".{1,12}",
-        any::<prop::sample::Index>(),
-        prop::option::of(any::<u8>()),
-    )
-        .prop_map(|(text, cut, spoil)| {
-            let mut bytes = text.into_bytes();
-            let cut = cut.index(bytes.len());
-            if let Some(spoil) = spoil {
-                bytes[cut] = spoil;
-            }
-            let mut out = Vec::new();
-            put_masked_frame(&mut out, Opcode::Text, false, [9, 8, 7, 6], &bytes[..cut]);
-            let second = out.len();
-            put_masked_frame(
-                &mut out,
-                Opcode::Continuation,
-                false,
-                [5, 4, 3, 2],
-                &bytes[cut..],
-            );
-            out[0] &= 0x7f;
-            debug_assert_eq!(out[second], 0x80);
-            out
-        })
+    (".{1,12}", any::<prop::sample::Index>(), prop::option::of(any::<u8>())).prop_map(|(text, cut, spoil)| {
+        let mut bytes = text.into_bytes();
+        let cut = cut.index(bytes.len());
+        if let Some(spoil) = spoil {
+            bytes[cut] = spoil;
+        }
+        let mut out = Vec::new();
+        put_masked_frame(&mut out, Opcode::Text, false, [9, 8, 7, 6], &bytes[..cut]);
+        let second = out.len();
+        put_masked_frame(&mut out, Opcode::Continuation, false, [5, 4, 3, 2], &bytes[cut..]);
+        out[0] &= 0x7f;
+        debug_assert_eq!(out[second], 0x80);
+        out
+    })
 }
 
 proptest! {

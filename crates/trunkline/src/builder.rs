@@ -14,13 +14,13 @@ use trunkline_engine::http::{ConnectionError, Cookie, Cors};
 use trunkline_log::{Adapter, Memory, MemoryLimits};
 use trunkline_proto::{Message, Parser};
 
+use crate::BuildError;
 use crate::handler::States;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::raw::{EngineEvent, EngineSocket};
 use crate::server::{Options, Server, ServerCore};
 use crate::shard::Shard;
-use crate::BuildError;
 
 /// Builds a [`Server`]. Every option has the reference's name and default.
 #[derive(Clone)]

@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::Server;
 use crate::mailbox::Command;
 use crate::service::PeerAddress;
 use crate::shard::Shard;
-use crate::Server;
 
 type Serving = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 

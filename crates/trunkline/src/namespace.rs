@@ -510,4 +510,3 @@ impl fmt::Debug for NamespaceCore {
         f.debug_struct("NamespaceCore").field("name", &self.name).finish_non_exhaustive()
     }
 }
-

@@ -202,8 +202,7 @@ impl Broadcast {
         let event = event_of(event, Ok(args)).map_err(AckError::Emit)?;
         let id = self.ns.next_ack_id();
         let (survey, mut guard) = self.ns.surveys().open(id);
-        let cast =
-            Cast { target: self.target(&self.ns), event, kind: CastKind::Ack(id), compress: self.compress };
+        let cast = Cast { target: self.target(&self.ns), event, kind: CastKind::Ack(id), compress: self.compress };
         self.server.cast(cast, Box::new(move |shards| survey.routed(shards)));
         let Some(limit) = self.timeout else { return Ok(guard.await) };
         match tokio::time::timeout(limit, &mut guard).await {

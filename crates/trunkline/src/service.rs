@@ -9,25 +9,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::StatusCode;
+use http::request::Parts;
+pub use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 use tokio::sync::oneshot;
 use tower_layer::Layer;
-use trunkline_delivery::{id_with_place, shard_of};
-pub use http::{HeaderValue, Request, Response};
 pub use tower_service::Service;
+use trunkline_delivery::{id_with_place, shard_of};
 pub use trunkline_engine::http::Body;
 use trunkline_engine::http::{
     self as engine, ClientFiles, Query, Refusal, ReplyContext, Route, SessionMethod, Transport,
 };
 use trunkline_proto::{Version, payload};
 
+use crate::Server;
 use crate::handshake::{Handshake, header_lines};
 use crate::mailbox::{Command, NewSession, NewWire, PostBody, Reply};
 use crate::server::ServerCore;
 use crate::shard::{self, ConnRef};
-use crate::Server;
 
 /// The peer's address of a connection, put into a request's extensions by whoever accepted it.
 ///
@@ -192,9 +192,8 @@ impl Endpoint {
         let Some(cors) = cors else {
             return self.route(route, request).await;
         };
-        let answer = cors.apply(request, |request| async move {
-            Ok::<_, Infallible>(self.route(route, request).await)
-        });
+        let answer =
+            cors.apply(request, |request| async move { Ok::<_, Infallible>(self.route(route, request).await) });
         answer.await.unwrap_or_else(|never| match never {})
     }
 

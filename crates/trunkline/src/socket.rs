@@ -355,9 +355,10 @@ impl Socket {
     /// All of `socket.data` as a JSON object.
     #[must_use]
     pub fn data_json(&self) -> Value {
-        self.lock_data().as_ref().map_or_else(|| Value::Object(serde_json::Map::new()), |data| {
-            Value::Object(data.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-        })
+        self.lock_data().as_ref().map_or_else(
+            || Value::Object(serde_json::Map::new()),
+            |data| Value::Object(data.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+        )
     }
 
     fn lock_data(&self) -> MutexGuard<'_, Option<Box<BTreeMap<String, Value>>>> {

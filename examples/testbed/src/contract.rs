@@ -71,9 +71,12 @@ fn application(ns: &Namespace) {
 async fn welcome(socket: Socket) {
     let auth: Value = socket.auth().unwrap_or_default();
     let recovered = socket.recovered();
-    socket.emit("welcome", json!({
-        "sid": &**socket.id(), "nsp": &**socket.namespace_name(), "auth": auth, "recovered": recovered,
-    }));
+    socket.emit(
+        "welcome",
+        json!({
+            "sid": &**socket.id(), "nsp": &**socket.namespace_name(), "auth": auth, "recovered": recovered,
+        }),
+    );
 }
 
 fn echoes(ns: &Namespace) {

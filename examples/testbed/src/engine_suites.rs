@@ -33,9 +33,12 @@ pub(crate) async fn client(_: &Settings) -> Result<Server, Refused> {
             std::future::ready(if denied { Err(None) } else { Ok(()) })
         })
         .initial_headers(|headers, _| {
-            for cookie in
-                ["1=1; Max-Age=86400", "2=2; Path=/; HttpOnly; Secure; SameSite=Strict", "3=3; Max-Age=0", "4=4; Expires=now"]
-            {
+            for cookie in [
+                "1=1; Max-Age=86400",
+                "2=2; Path=/; HttpOnly; Secure; SameSite=Strict",
+                "3=3; Max-Age=0",
+                "4=4; Expires=now",
+            ] {
                 headers.append("set-cookie", trunkline::service::HeaderValue::from_static(cookie));
             }
         })

@@ -108,7 +108,8 @@ fn binary(ns: &Namespace) {
         }
     });
     ns.on("jsonbuff", async |socket: Socket, TryData(object): TryData<JsonBuff>| {
-        if object.is_ok_and(|object| object.hello == "lol" && object.goodbye == "gotcha" && !object.message.is_empty()) {
+        if object.is_ok_and(|object| object.hello == "lol" && object.goodbye == "gotcha" && !object.message.is_empty())
+        {
             socket.emit("jsonbuff-ack", ());
         }
     });

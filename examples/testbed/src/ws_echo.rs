@@ -44,7 +44,8 @@ async fn serve(mut stream: TcpStream, deflate: bool) -> std::io::Result<()> {
     let Some(key) = header("sec-websocket-key") else {
         return stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
     };
-    let extension = header("sec-websocket-extensions").filter(|_| deflate).and_then(|offer| ws::negotiate_deflate(&offer));
+    let extension =
+        header("sec-websocket-extensions").filter(|_| deflate).and_then(|offer| ws::negotiate_deflate(&offer));
     let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {}\r\n",
         ws::accept_key(&key)

@@ -30,11 +30,7 @@ pub enum BodyError {
 /// # Errors
 ///
 /// See [`BodyError`].
-pub async fn read_body<B: HttpBody>(
-    body: B,
-    limit: usize,
-    deadline: Duration,
-) -> Result<Bytes, BodyError> {
+pub async fn read_body<B: HttpBody>(body: B, limit: usize, deadline: Duration) -> Result<Bytes, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge);
@@ -95,9 +91,5 @@ async fn collect<B: HttpBody>(body: B, limit: usize) -> Result<Bytes, BodyError>
             data.advance(taken);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

@@ -38,15 +38,7 @@ impl<S> Bounded<S> {
     pub(crate) fn new(stream: S) -> (Self, Bounds) {
         let lifted = Arc::new(AtomicBool::new(false));
         let bounds = Bounds(Arc::clone(&lifted));
-        (
-            Self {
-                stream,
-                lifted,
-                stall: None,
-                linger: None,
-            },
-            bounds,
-        )
+        (Self { stream, lifted, stall: None, linger: None }, bounds)
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -58,18 +50,12 @@ impl<S> Bounded<S> {
     }
 
     /// Turns a write that waits too long into an error.
-    fn bound<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn bound<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() || self.is_lifted() {
             self.stall = None;
             return written;
         }
-        let stall = self
-            .stall
-            .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_MAX)));
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_MAX)));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -82,21 +68,13 @@ impl Bounds {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.bound(cx, written)
     }

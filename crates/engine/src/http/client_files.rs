@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -52,10 +50,7 @@ impl ClientFiles {
     /// Serves from this folder. Nothing is read yet.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            read: Arc::default(),
-        }
+        Self { dir: dir.into(), read: Arc::default() }
     }
 
     /// Answers a request for one of the names that [`route`](super::route()) gives: the file, 304 if the client has it,
@@ -80,20 +75,13 @@ impl ClientFiles {
     }
 
     async fn file(&self, name: &'static str) -> Option<Arc<File>> {
-        let kept = self
-            .read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned();
+        let kept = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if kept.is_some() {
             return kept;
         }
         // Two first requests at once both read, which does no harm.
         let path = self.dir.join(name);
-        let file = tokio::task::spawn_blocking(move || File::read(&path))
-            .await
-            .ok()??;
+        let file = tokio::task::spawn_blocking(move || File::read(&path)).await.ok()??;
         let file = Arc::new(file);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         Some(read.entry(name).or_insert(file).clone())
@@ -109,28 +97,16 @@ impl File {
         };
         let plain = beside("")?;
         let gzip = beside(".gz").or_else(|| Encoding::Gzip.compress(&plain));
-        Some(Self {
-            gzip,
-            brotli: beside(".br"),
-            etag: etag(&plain)?,
-            plain,
-        })
+        Some(Self { gzip, brotli: beside(".br"), etag: etag(&plain)?, plain })
     }
 
     fn choose(&self, headers: &HeaderMap) -> (Option<Encoding>, &Bytes) {
-        let forms = [
-            (Encoding::Brotli, &self.brotli),
-            (Encoding::Gzip, &self.gzip),
-        ];
-        let offered: Vec<_> = forms
-            .into_iter()
-            .filter_map(|(encoding, body)| Some((encoding, body.as_ref()?)))
-            .collect();
+        let forms = [(Encoding::Brotli, &self.brotli), (Encoding::Gzip, &self.gzip)];
+        let offered: Vec<_> =
+            forms.into_iter().filter_map(|(encoding, body)| Some((encoding, body.as_ref()?))).collect();
         let encodings: Vec<_> = offered.iter().map(|(encoding, _)| *encoding).collect();
         let chosen = encoding::choose(headers, &encodings);
-        let body = offered
-            .iter()
-            .find(|(encoding, _)| Some(*encoding) == chosen);
+        let body = offered.iter().find(|(encoding, _)| Some(*encoding) == chosen);
         (chosen, body.map_or(&self.plain, |(_, body)| body))
     }
 }
@@ -145,12 +121,10 @@ fn etag(content: &[u8]) -> Option<HeaderValue> {
 
 fn has_etag(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let lines = headers.get_all(IF_NONE_MATCH).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .any(|tag| {
-            let tag = tag.trim_ascii();
-            tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes()
-        })
+    lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).any(|tag| {
+        let tag = tag.trim_ascii();
+        tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes()
+    })
 }
 
 fn content(file: &File, name: &str, parts: &Parts) -> Response<Body> {
@@ -161,13 +135,9 @@ fn content(file: &File, name: &str, parts: &Parts) -> Response<Body> {
     } else {
         "application/javascript; charset=utf-8"
     };
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(encoding) = encoding {
-        response
-            .headers_mut()
-            .insert(CONTENT_ENCODING, encoding.value());
+        response.headers_mut().insert(CONTENT_ENCODING, encoding.value());
     }
     response
 }

@@ -79,8 +79,7 @@ pub fn set_cookie(config: &Config, sid: &str) -> Option<HeaderValue> {
 
 /// Returns whether `text` can be a part of a cookie without ending it.
 pub(crate) fn is_cookie_octets(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'"' | b'\\'))
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'"' | b'\\'))
 }
 
 /// Escapes what a cookie's value cannot hold, as `encodeURIComponent` does.
@@ -103,38 +102,19 @@ mod tests {
     fn written(change: impl FnOnce(&mut Cookie)) -> String {
         let mut cookie = Cookie::default();
         change(&mut cookie);
-        let config = Config {
-            cookie: Some(cookie),
-            ..Config::default()
-        };
-        set_cookie(&config, "abc")
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
+        let config = Config { cookie: Some(cookie), ..Config::default() };
+        set_cookie(&config, "abc").unwrap().to_str().unwrap().to_owned()
     }
 
     #[test]
     fn cookies_are_written_as_the_reference_does() {
         assert_eq!(set_cookie(&Config::default(), "abc"), None);
         assert_eq!(written(|_| ()), "io=abc; Path=/; HttpOnly; SameSite=Lax");
-        assert_eq!(
-            written(|c| c.name = "woot".into()),
-            "woot=abc; Path=/; HttpOnly; SameSite=Lax"
-        );
-        assert_eq!(
-            written(|c| c.path = Some("/custom".into())),
-            "io=abc; Path=/custom; HttpOnly; SameSite=Lax"
-        );
+        assert_eq!(written(|c| c.name = "woot".into()), "woot=abc; Path=/; HttpOnly; SameSite=Lax");
+        assert_eq!(written(|c| c.path = Some("/custom".into())), "io=abc; Path=/custom; HttpOnly; SameSite=Lax");
         assert_eq!(written(|c| c.path = None), "io=abc; HttpOnly; SameSite=Lax");
-        assert_eq!(
-            written(|c| c.http_only = false),
-            "io=abc; Path=/; SameSite=Lax"
-        );
-        assert_eq!(
-            written(|c| c.same_site = Some(SameSite::Strict)),
-            "io=abc; Path=/; HttpOnly; SameSite=Strict"
-        );
+        assert_eq!(written(|c| c.http_only = false), "io=abc; Path=/; SameSite=Lax");
+        assert_eq!(written(|c| c.same_site = Some(SameSite::Strict)), "io=abc; Path=/; HttpOnly; SameSite=Strict");
         assert_eq!(
             written(|c| {
                 c.max_age = Some(Duration::from_secs(60));
@@ -148,14 +128,8 @@ mod tests {
 
     #[test]
     fn an_id_of_the_application_cannot_break_the_header() {
-        let config = Config {
-            cookie: Some(Cookie::default()),
-            ..Config::default()
-        };
+        let config = Config { cookie: Some(Cookie::default()), ..Config::default() };
         let value = set_cookie(&config, "a;b\r\nc é").unwrap();
-        assert_eq!(
-            value,
-            "io=a%3Bb%0D%0Ac%20%C3%A9; Path=/; HttpOnly; SameSite=Lax"
-        );
+        assert_eq!(value, "io=a%3Bb%0D%0Ac%20%C3%A9; Path=/; HttpOnly; SameSite=Lax");
     }
 }

@@ -7,23 +7,14 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, VARY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use tower_http::cors::{
-    AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders, MaxAge, Vary,
-};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders, MaxAge, Vary};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
 use super::response::Body;
 use crate::config::ConfigError;
 
-const METHODS: [Method; 6] = [
-    Method::GET,
-    Method::HEAD,
-    Method::PUT,
-    Method::PATCH,
-    Method::POST,
-    Method::DELETE,
-];
+const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE];
 
 /// Who may read our answers from pages of other origins.
 ///
@@ -93,11 +84,7 @@ impl Cors {
     /// tower-http finds contradictory panic when they are first used.
     #[must_use]
     pub fn from_layer(layer: CorsLayer) -> Self {
-        Self {
-            layer,
-            varies: None,
-            any_with_credentials: false,
-        }
+        Self { layer, varies: None, any_with_credentials: false }
     }
 
     /// Whether browsers may send cookies and show the answers nevertheless. Not possible with [`Cors::any`]:
@@ -156,9 +143,7 @@ impl Cors {
         if preflight {
             *response.status_mut() = StatusCode::NO_CONTENT;
             // The reference says so. hyper leaves it out on the wire, as RFC 9110 8.6 wants it; other fronts may not.
-            response
-                .headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from(0));
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
         }
         if let Some(vary) = self.varies.and_then(|varies| varies.header(preflight)) {
             response.headers_mut().append(VARY, vary);
@@ -176,15 +161,8 @@ impl Cors {
             .allow_methods(METHODS)
             .allow_headers(AllowHeaders::mirror_request())
             .vary(Vary::list([]));
-        let varies = Varies {
-            by_origin,
-            by_requested_headers: true,
-        };
-        Self {
-            layer,
-            varies: Some(varies),
-            any_with_credentials: false,
-        }
+        let varies = Varies { by_origin, by_requested_headers: true };
+        Self { layer, varies: Some(varies), any_with_credentials: false }
     }
 
     fn with(mut self, change: impl FnOnce(CorsLayer) -> CorsLayer) -> Self {

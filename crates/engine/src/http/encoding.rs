@@ -55,28 +55,17 @@ impl Encoding {
 /// None when it names none of them: the body then goes as it is.
 pub(crate) fn choose(headers: &HeaderMap, offered: &[Encoding]) -> Option<Encoding> {
     let lines = headers.get_all(ACCEPT_ENCODING);
-    let accepted: Vec<(&str, u16)> = lines
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(entry)
-        .collect();
+    let accepted: Vec<(&str, u16)> =
+        lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).filter_map(entry).collect();
     let rank = |encoding: &Encoding| {
-        let named = accepted
-            .iter()
-            .position(|(name, _)| name.eq_ignore_ascii_case(encoding.name()));
+        let named = accepted.iter().position(|(name, _)| name.eq_ignore_ascii_case(encoding.name()));
         let at = named.or_else(|| accepted.iter().position(|(name, _)| *name == "*"))?;
         let (_, weight) = accepted[at];
         (weight > 0).then_some((weight, std::cmp::Reverse(at)))
     };
-    let ranked = offered
-        .iter()
-        .filter_map(|encoding| Some((rank(encoding)?, *encoding)));
+    let ranked = offered.iter().filter_map(|encoding| Some((rank(encoding)?, *encoding)));
     // The first of several equals wins: `max_by_key` would take the last.
-    ranked
-        .rev()
-        .max_by_key(|(rank, _)| *rank)
-        .map(|(_, encoding)| encoding)
+    ranked.rev().max_by_key(|(rank, _)| *rank).map(|(_, encoding)| encoding)
 }
 
 /// One coding and its weight in thousandths; none if it is malformed.
@@ -97,12 +86,7 @@ fn thousandths(weight: &str) -> Option<u16> {
     }
     let whole: u16 = whole.parse().ok()?;
     let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    Some(
-        whole
-            .saturating_mul(1000)
-            .saturating_add(fraction)
-            .min(1000),
-    )
+    Some(whole.saturating_mul(1000).saturating_add(fraction).min(1000))
 }
 
 #[cfg(test)]
@@ -128,14 +112,8 @@ mod tests {
         assert_eq!(chosen(&["gzip, deflate, br"]), Some(Encoding::Gzip));
         assert_eq!(chosen(&["deflate, gzip"]), Some(Encoding::Deflate));
         assert_eq!(chosen(&["deflate", "gzip"]), Some(Encoding::Deflate));
-        assert_eq!(
-            chosen(&["GZIP;q=0.5, deflate ; q=0.501"]),
-            Some(Encoding::Deflate)
-        );
-        assert_eq!(
-            chosen(&["gzip;q=0, deflate;q=0.001"]),
-            Some(Encoding::Deflate)
-        );
+        assert_eq!(chosen(&["GZIP;q=0.5, deflate ; q=0.501"]), Some(Encoding::Deflate));
+        assert_eq!(chosen(&["gzip;q=0, deflate;q=0.001"]), Some(Encoding::Deflate));
         assert_eq!(chosen(&["gzip;q=0"]), None);
         assert_eq!(chosen(&["*"]), Some(Encoding::Gzip));
         assert_eq!(chosen(&["*, gzip;q=0"]), Some(Encoding::Deflate));

@@ -53,10 +53,7 @@ mod tests {
         assert_eq!(ids.len(), 200);
         for id in ids {
             assert_eq!(id.len(), 20);
-            assert!(
-                id.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-            );
+            assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
         }
     }
 }

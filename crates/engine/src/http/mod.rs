@@ -36,15 +36,11 @@ pub use body::{BodyError, read_body};
 pub use client_files::ClientFiles;
 pub use cookie::{Cookie, SameSite, set_cookie};
 pub use cors::Cors;
-pub use hooks::{
-    AllowRequest, BoxFuture, ConnectionError, EditHeaders, GenerateId, Hooks, OnConnectionError,
-};
+pub use hooks::{AllowRequest, BoxFuture, ConnectionError, EditHeaders, GenerateId, Hooks, OnConnectionError};
 pub use id::{new_sid, random_id};
 pub use query::Query;
 pub use refusal::{Refusal, refuse};
-pub use response::{
-    Body, ReplyContext, bad_request_empty, method_not_served, poll_response, post_ok, too_large,
-};
+pub use response::{Body, ReplyContext, bad_request_empty, method_not_served, poll_response, post_ok, too_large};
 pub use route::{Route, SessionMethod, Transport, is_octet_stream, route};
 pub use serve::{serve_connection, serve_connection_until};
 pub use upgrade::{Io, Negotiated, Taken, is_upgrade, switching_protocols, take_stream};

@@ -29,10 +29,7 @@ impl Query {
     /// U+FFFD. At most [`QUERY_PAIRS_MAX`] parameters; takes time linear in the length.
     #[must_use]
     pub fn parse(raw: Option<&str>) -> Self {
-        let pairs = raw
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty());
+        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let mut query = Self::default();
         for pair in pairs.take(QUERY_PAIRS_MAX) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -44,21 +41,13 @@ impl Query {
     /// The last parameter of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.all
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.all.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The protocol version: only the literal `4` is version 4, anything else and nothing at all is version 3.
     #[must_use]
     pub fn version(&self) -> Version {
-        if self.eio.as_deref() == Some("4") {
-            Version::V4
-        } else {
-            Version::V3
-        }
+        if self.eio.as_deref() == Some("4") { Version::V4 } else { Version::V3 }
     }
 
     fn push(&mut self, name: String, value: String) {
@@ -99,9 +88,7 @@ fn decode(text: &str) -> String {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -130,9 +117,7 @@ mod tests {
 
     #[test]
     fn the_last_of_two_counts_and_all_are_kept() {
-        let query = Query::parse(Some(
-            "EIO=3&EIO=4&&sid=&transport=polling&b64=1&x&y=1=2&j=&t=abc",
-        ));
+        let query = Query::parse(Some("EIO=3&EIO=4&&sid=&transport=polling&b64=1&x&y=1=2&j=&t=abc"));
         assert_eq!(query.version(), Version::V4);
         assert_eq!(query.sid, None);
         assert_eq!(query.transport.as_deref(), Some("polling"));
@@ -148,14 +133,7 @@ mod tests {
 
     #[test]
     fn only_the_literal_4_is_version_4() {
-        for raw in [
-            None,
-            Some("EIO=04"),
-            Some("EIO=4.0"),
-            Some("EIO=5"),
-            Some("eio=4"),
-            Some("EIO"),
-        ] {
+        for raw in [None, Some("EIO=04"), Some("EIO=4.0"), Some("EIO=5"), Some("eio=4"), Some("EIO")] {
             assert_eq!(Query::parse(raw).version(), Version::V3, "{raw:?}");
         }
     }

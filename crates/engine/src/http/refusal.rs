@@ -53,11 +53,7 @@ impl Refusal {
     /// The `Origin` is not one of `allowed_origins`.
     pub const ORIGIN_NOT_ALLOWED: Self = Self::new(4, "Forbidden", "ORIGIN_NOT_ALLOWED");
     /// The protocol version is not served.
-    pub const UNSUPPORTED_VERSION: Self = Self::new(
-        5,
-        "Unsupported protocol version",
-        "UNSUPPORTED_PROTOCOL_VERSION",
-    );
+    pub const UNSUPPORTED_VERSION: Self = Self::new(5, "Unsupported protocol version", "UNSUPPORTED_PROTOCOL_VERSION");
 
     /// Code 3, for a reason of this name.
     #[must_use]
@@ -85,11 +81,7 @@ impl Refusal {
     /// Makes the answer: JSON for polling, the bare message for an upgrade, whose connection is closed.
     #[must_use]
     pub fn into_response(self, upgrade: bool) -> Response<Body> {
-        if upgrade {
-            self.into_upgrade_response()
-        } else {
-            self.into_polling_response()
-        }
+        if upgrade { self.into_upgrade_response() } else { self.into_polling_response() }
     }
 
     fn into_polling_response(self) -> Response<Body> {
@@ -98,9 +90,7 @@ impl Refusal {
         let json = format!("{{\"code\":{},\"message\":{message}}}", self.code);
         let mut response = Response::new(Body::from(Bytes::from(json)));
         *response.status_mut() = self.status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 
@@ -128,11 +118,7 @@ impl Refusal {
             message: Cow::Borrowed(message),
             context,
             detail: None,
-            status: if code == 4 {
-                StatusCode::FORBIDDEN
-            } else {
-                StatusCode::BAD_REQUEST
-            },
+            status: if code == 4 { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST },
         }
     }
 }
@@ -140,11 +126,7 @@ impl Refusal {
 /// Tells the application of a refusal and makes the answer, in the form that the request asks for.
 #[must_use]
 pub fn refuse(config: &Config, parts: &Parts, refusal: Refusal) -> Response<Body> {
-    tracing::debug!(
-        code = refusal.code,
-        context = refusal.context,
-        "request refused"
-    );
+    tracing::debug!(code = refusal.code, context = refusal.context, "request refused");
     if let Some(hook) = &config.hooks.connection_error {
         hook(&ConnectionError {
             code: refusal.code,

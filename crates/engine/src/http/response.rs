@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE,
-    TRANSFER_ENCODING, USER_AGENT, X_XSS_PROTECTION,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING,
+    USER_AGENT, X_XSS_PROTECTION,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -30,11 +30,7 @@ impl ReplyContext {
     /// Takes what is needed from the head, without asking hooks.
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
-        let user_agent = parts
-            .headers
-            .get(USER_AGENT)
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default();
+        let user_agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
         Self {
             encoding: encoding::choose(&parts.headers, &[Encoding::Gzip, Encoding::Deflate]),
             old_ie: contains(user_agent, b";MSIE") || contains(user_agent, b"Trident/"),
@@ -52,10 +48,7 @@ impl ReplyContext {
         }
         run_header_hooks(config, parts, new_sid.is_some(), &mut extra);
         let extra = (!extra.is_empty()).then(|| Box::new(extra));
-        Self {
-            extra,
-            ..Self::of(parts)
-        }
+        Self { extra, ..Self::of(parts) }
     }
 }
 
@@ -74,20 +67,13 @@ pub fn poll_response(
             let text = String::from_utf8_lossy(&payload.body);
             (Bytes::from(payload::jsonp(index, &text)), TEXT)
         }
-        None => (
-            payload.body,
-            if payload.binary { OCTET_STREAM } else { TEXT },
-        ),
+        None => (payload.body, if payload.binary { OCTET_STREAM } else { TEXT }),
     };
-    let compressed = compress
-        .then(|| compressed(config, context, &body))
-        .flatten();
+    let compressed = compress.then(|| compressed(config, context, &body)).flatten();
     match compressed {
         Some((encoding, body)) => {
             let mut response = answer(context, body, content_type);
-            response
-                .headers_mut()
-                .insert(CONTENT_ENCODING, encoding.value());
+            response.headers_mut().insert(CONTENT_ENCODING, encoding.value());
             response
         }
         None => answer(context, body, content_type),
@@ -123,9 +109,7 @@ pub fn method_not_served() -> Response<Body> {
 /// An answer without a body after which the connection is closed, for a request that was not read to its end.
 pub(crate) fn closing(status: StatusCode) -> Response<Body> {
     let mut response = empty(status);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -185,7 +169,5 @@ fn empty(status: StatusCode) -> Response<Body> {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -82,9 +82,7 @@ impl Transport {
     /// The transport of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Polling, Self::WebSocket]
-            .into_iter()
-            .find(|transport| transport.name() == name)
+        [Self::Polling, Self::WebSocket].into_iter().find(|transport| transport.name() == name)
     }
 }
 
@@ -103,14 +101,9 @@ pub fn route(config: &Config, parts: &Parts) -> Route {
 /// Returns whether a body comes as `application/octet-stream`, which only protocol 3 knows.
 #[must_use]
 pub fn is_octet_stream(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .map(http::HeaderValue::as_bytes)
-        .unwrap_or_default();
+    let value = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"application/octet-stream")
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/octet-stream")
 }
 
 /// What follows our path, without the slash between; none if the path is not ours.
@@ -140,25 +133,14 @@ fn check(config: &Config, parts: &Parts) -> Result<Route, Refusal> {
     }
     let version = query.version();
     let Some(sid) = sid else {
-        return Ok(Route::Handshake {
-            version,
-            transport,
-            query,
-        });
+        return Ok(Route::Handshake { version, transport, query });
     };
     let method = match parts.method {
         Method::GET => SessionMethod::Get,
         Method::POST => SessionMethod::Post,
         _ => SessionMethod::Other,
     };
-    Ok(Route::Session {
-        sid,
-        version,
-        transport,
-        upgrade,
-        method,
-        query,
-    })
+    Ok(Route::Session { sid, version, transport, upgrade, method, query })
 }
 
 fn check_transport(config: &Config, query: &Query) -> Result<Transport, Refusal> {

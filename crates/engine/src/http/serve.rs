@@ -22,11 +22,7 @@ use crate::config::Config;
 /// # Errors
 ///
 /// As there.
-pub async fn serve_connection<S, Svc, B>(
-    stream: S,
-    service: Svc,
-    config: &Config,
-) -> Result<(), hyper::Error>
+pub async fn serve_connection<S, Svc, B>(stream: S, service: Svc, config: &Config) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     Svc: Service<Request<Incoming>, Response = Response<B>>,

@@ -5,8 +5,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
@@ -55,21 +55,10 @@ pub fn is_upgrade(parts: &Parts) -> bool {
 /// Makes the 101 for a request that `route` found well-formed, with the headers of hooks; `initial` says whether it
 /// opens a session.
 #[must_use]
-pub fn switching_protocols(
-    config: &Config,
-    parts: &Parts,
-    initial: bool,
-) -> (Response<Body>, Negotiated) {
-    let extensions = config
-        .per_message_deflate
-        .and_then(|_| negotiate_deflate(&parts.headers));
-    let negotiated = Negotiated {
-        deflate: extensions.is_some(),
-    };
-    let key = parts
-        .headers
-        .get(SEC_WEBSOCKET_KEY)
-        .and_then(|key| key.to_str().ok());
+pub fn switching_protocols(config: &Config, parts: &Parts, initial: bool) -> (Response<Body>, Negotiated) {
+    let extensions = config.per_message_deflate.and_then(|_| negotiate_deflate(&parts.headers));
+    let negotiated = Negotiated { deflate: extensions.is_some() };
+    let key = parts.headers.get(SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
     let accept = HeaderValue::try_from(ws::accept_key(key.unwrap_or_default())).ok();
 
     let mut response = Response::new(Body::default());
@@ -122,11 +111,7 @@ pub(crate) fn check_upgrade(parts: &Parts, transport: Transport) -> Result<(), R
     if parts.method != Method::GET {
         return wrong("method is not GET");
     }
-    if parts
-        .headers
-        .get(SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
-    {
+    if parts.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Refusal::WEBSOCKET_VERSION);
     }
     // "a base64-encoded value that, when decoded, is 16 bytes in length"
@@ -142,9 +127,7 @@ fn is_key(key: &[u8]) -> bool {
     let (Some(digits), true) = (key.strip_suffix(b"=="), key.len() == 24) else {
         return false;
     };
-    digits
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte))
+    digits.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte))
 }
 
 fn take_tcp(stream: TcpStream, read_ahead: &Bytes) -> (Taken, Bytes) {
@@ -173,11 +156,7 @@ fn first_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let line = headers.get(SEC_WEBSOCKET_PROTOCOL)?.as_bytes();
     let first = line.split(|&byte| byte == b',').next()?.trim_ascii();
     let token = !first.is_empty() && first.iter().copied().all(is_token_byte);
-    if token {
-        HeaderValue::from_bytes(first).ok()
-    } else {
-        None
-    }
+    if token { HeaderValue::from_bytes(first).ok() } else { None }
 }
 
 fn is_token_byte(byte: u8) -> bool {

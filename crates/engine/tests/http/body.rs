@@ -16,25 +16,13 @@ use crate::support::{Server, config, exchange, read_to_end};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn post(headers: &str) -> String {
-    format!(
-        "POST /socket.io/?EIO=4&transport=polling&sid=known HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
-    )
+    format!("POST /socket.io/?EIO=4&transport=polling&sid=known HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
 }
 
 #[tokio::test]
 async fn a_body_is_read_whole_up_to_the_limit() {
-    assert_eq!(
-        read_body(Full::new(Bytes::from("12345")), 5, DEADLINE)
-            .await
-            .unwrap(),
-        "12345"
-    );
-    assert_eq!(
-        read_body(Full::new(Bytes::new()), 5, DEADLINE)
-            .await
-            .unwrap(),
-        ""
-    );
+    assert_eq!(read_body(Full::new(Bytes::from("12345")), 5, DEADLINE).await.unwrap(), "12345");
+    assert_eq!(read_body(Full::new(Bytes::new()), 5, DEADLINE).await.unwrap(), "");
     for (pieces, expected) in [
         (&["12", "", "345"][..], Ok(Bytes::from("12345"))),
         (&["", "12345"], Ok(Bytes::from("12345"))),
@@ -42,10 +30,7 @@ async fn a_body_is_read_whole_up_to_the_limit() {
     ] {
         let (mut sender, body) = Channel::<Bytes, std::io::Error>::new(8);
         for piece in pieces {
-            sender
-                .send_data(Bytes::from_static(piece.as_bytes()))
-                .await
-                .unwrap();
+            sender.send_data(Bytes::from_static(piece.as_bytes())).await.unwrap();
         }
         drop(sender);
         assert_eq!(read_body(body, 5, DEADLINE).await, expected, "{pieces:?}");
@@ -54,30 +39,20 @@ async fn a_body_is_read_whole_up_to_the_limit() {
 
 #[tokio::test]
 async fn an_announced_length_over_the_limit_is_refused_unread() {
-    assert_eq!(
-        read_body(Full::new(Bytes::from("123456")), 5, DEADLINE).await,
-        Err(BodyError::TooLarge)
-    );
+    assert_eq!(read_body(Full::new(Bytes::from("123456")), 5, DEADLINE).await, Err(BodyError::TooLarge));
     let config = || config(|c| c.max_http_buffer_size = 100);
-    let too_large =
-        "HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let too_large = "HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     // Nothing of the body is ever sent, nor asked for.
     let announced = post("Content-Length: 1000000000\r\n");
     assert_eq!(exchange(config(), &announced).await, too_large);
     let asking = post("Content-Length: 1000000000\r\nExpect: 100-continue\r\n");
     assert_eq!(exchange(config(), &asking).await, too_large);
-    let chunked =
-        post("Transfer-Encoding: chunked\r\n") + "64\r\n" + &"4".repeat(100) + "\r\n1\r\n4\r\n";
+    let chunked = post("Transfer-Encoding: chunked\r\n") + "64\r\n" + &"4".repeat(100) + "\r\n1\r\n4\r\n";
     assert_eq!(exchange(config(), &chunked).await, too_large);
-    let fits = post("Transfer-Encoding: chunked\r\nConnection: close\r\n")
-        + "64\r\n"
-        + &"4".repeat(100)
-        + "\r\n0\r\n\r\n";
+    let fits =
+        post("Transfer-Encoding: chunked\r\nConnection: close\r\n") + "64\r\n" + &"4".repeat(100) + "\r\n0\r\n\r\n";
     let answer = exchange(config(), &fits).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
 #[tokio::test]
@@ -97,10 +72,7 @@ async fn a_slow_body_has_one_deadline_however_it_trickles() {
         }
     });
     let start = Instant::now();
-    assert_eq!(
-        read_body(body, 1000, DEADLINE).await,
-        Err(BodyError::Timeout)
-    );
+    assert_eq!(read_body(body, 1000, DEADLINE).await, Err(BodyError::Timeout));
     assert_eq!(start.elapsed(), DEADLINE);
     trickle.await.unwrap();
 }
@@ -110,25 +82,17 @@ async fn a_slow_body_is_answered_408_and_closed_after_10_seconds() {
     let (server, _streams) = Server::new(Config::default());
     let mut client = server.pipe();
     let start = Instant::now();
-    client
-        .write_all(post("Content-Length: 5\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(post("Content-Length: 5\r\n").as_bytes()).await.unwrap();
     client.write_all(b"4x").await.unwrap();
     let answer = read_to_end(&mut client).await;
-    assert_eq!(
-        answer,
-        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-    );
+    assert_eq!(answer, "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(start.elapsed().as_secs(), 10);
 }
 
 #[tokio::test]
 async fn trailers_are_not_counted_as_content() {
-    let frames = [
-        Ok::<_, std::io::Error>(Frame::data(Bytes::from("12345"))),
-        Ok(Frame::trailers(http::HeaderMap::new())),
-    ];
+    let frames =
+        [Ok::<_, std::io::Error>(Frame::data(Bytes::from("12345"))), Ok(Frame::trailers(http::HeaderMap::new()))];
     let stream = Frames(frames.into_iter());
     assert_eq!(read_body(stream, 5, DEADLINE).await.unwrap(), "12345");
 }
@@ -136,9 +100,7 @@ async fn trailers_are_not_counted_as_content() {
 /// A body of these frames.
 struct Frames<I>(I);
 
-impl<I: Iterator<Item = Result<Frame<Bytes>, std::io::Error>> + Unpin> http_body::Body
-    for Frames<I>
-{
+impl<I: Iterator<Item = Result<Frame<Bytes>, std::io::Error>> + Unpin> http_body::Body for Frames<I> {
     type Data = Bytes;
     type Error = std::io::Error;
 

@@ -39,33 +39,19 @@ async fn body(response: Response<Body>) -> bytes::Bytes {
 
 #[tokio::test]
 async fn files_come_with_their_kind_and_a_name_for_their_content() {
-    let folder = Folder::new(
-        "kinds",
-        &[("socket.io.js", b"let io;"), ("socket.io.js.map", b"{}")],
-    );
+    let folder = Folder::new("kinds", &[("socket.io.js", b"let io;"), ("socket.io.js.map", b"{}")]);
     let files = ClientFiles::new(&folder.0);
     let script = get(&files, "socket.io.js", &[]).await;
     assert_eq!(script.status(), StatusCode::OK);
-    assert_eq!(
-        script.headers()["content-type"],
-        "application/javascript; charset=utf-8"
-    );
+    assert_eq!(script.headers()["content-type"], "application/javascript; charset=utf-8");
     assert_eq!(script.headers()["cache-control"], "public, max-age=0");
     let etag = script.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(body(script).await, "let io;");
     let map = get(&files, "socket.io.js.map", &[]).await;
-    assert_eq!(
-        map.headers()["content-type"],
-        "application/json; charset=utf-8"
-    );
+    assert_eq!(map.headers()["content-type"], "application/json; charset=utf-8");
     assert_ne!(map.headers()["etag"], etag.as_str());
 
-    for tag in [
-        etag.clone(),
-        format!("W/{etag}"),
-        format!("\"x\", {etag}"),
-        "*".into(),
-    ] {
+    for tag in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".into()] {
         let same = get(&files, "socket.io.js", &[&format!("If-None-Match: {tag}")]).await;
         assert_eq!(same.status(), StatusCode::NOT_MODIFIED, "{tag}");
         assert_eq!(same.headers()["etag"], etag.as_str());
@@ -74,10 +60,7 @@ async fn files_come_with_their_kind_and_a_name_for_their_content() {
     }
     let other = get(&files, "socket.io.js", &["If-None-Match: \"x\""]).await;
     assert_eq!(other.status(), StatusCode::OK);
-    assert_eq!(
-        get(&files, "socket.io.min.js", &[]).await.status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(get(&files, "socket.io.min.js", &[]).await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -86,10 +69,7 @@ async fn compressed_forms_lie_beside_the_file_or_are_made() {
         ("socket.io.js", b"let io; let io; let io; let io; let io;"),
         ("socket.io.js.br", b"brotli"),
         ("socket.io.js.gz", b"gzipped"),
-        (
-            "socket.io.min.js",
-            b"let io; let io; let io; let io; let io;",
-        ),
+        ("socket.io.min.js", b"let io; let io; let io; let io; let io;"),
     ];
     let folder = Folder::new("forms", files);
     let files = ClientFiles::new(&folder.0);
@@ -102,10 +82,7 @@ async fn compressed_forms_lie_beside_the_file_or_are_made() {
     ];
     for (name, accept, encoding, content) in vectors {
         let response = get(&files, name, &[&format!("Accept-Encoding: {accept}")]).await;
-        let found = response
-            .headers()
-            .get("content-encoding")
-            .map(|value| value.to_str().unwrap());
+        let found = response.headers().get("content-encoding").map(|value| value.to_str().unwrap());
         assert_eq!(found, encoding, "{name} {accept}");
         assert_eq!(response.headers()["vary"], "accept-encoding");
         assert_eq!(body(response).await, content);
@@ -128,10 +105,7 @@ async fn files_are_read_once() {
     let files = ClientFiles::new(&folder.0);
     assert_eq!(body(get(&files, "socket.io.js", &[]).await).await, "one");
     fs::write(folder.0.join("socket.io.js"), b"two").unwrap();
-    assert_eq!(
-        body(get(&files.clone(), "socket.io.js", &[]).await).await,
-        "one"
-    );
+    assert_eq!(body(get(&files.clone(), "socket.io.js", &[]).await).await, "one");
 }
 
 #[tokio::test]
@@ -141,17 +115,10 @@ async fn the_bundle_is_shared_with_other_origins_as_answers_are() {
         c.client_dir = Some(folder.0.clone());
         c.cors = Some(Cors::origin("https://a.example").unwrap());
     });
-    let request =
-        "GET /socket.io/socket.io.js?v=4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let request = "GET /socket.io/socket.io.js?v=4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = exchange(config, request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(
-        answer.contains("access-control-allow-origin: https://a.example\r\n"),
-        "{answer}"
-    );
-    assert!(
-        answer.contains("vary: accept-encoding\r\n") && answer.contains("vary: Origin\r\n"),
-        "{answer}"
-    );
+    assert!(answer.contains("access-control-allow-origin: https://a.example\r\n"), "{answer}");
+    assert!(answer.contains("vary: accept-encoding\r\n") && answer.contains("vary: Origin\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nlet io;"), "{answer}");
 }

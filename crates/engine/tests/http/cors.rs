@@ -10,14 +10,11 @@ use trunkline_engine::http::Cors;
 use crate::support::{config, exchange};
 
 const ORIGIN: &str = "Origin: https://a.example\r\n";
-const ASKED: &str =
-    "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type, x-y\r\n";
+const ASKED: &str = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type, x-y\r\n";
 
 async fn answer(cors: Cors, method: &str, query: &str, headers: &str) -> String {
     let config = config(|c| c.cors = Some(cors));
-    let request = format!(
-        "{method} /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n"
-    );
+    let request = format!("{method} /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     exchange(config, &request).await
 }
 
@@ -60,21 +57,11 @@ async fn a_preflight_says_that_it_is_empty_though_hyper_does_not_pass_it_on() {
 
 #[tokio::test]
 async fn answers_and_errors_carry_the_headers() {
-    let cors = || {
-        Cors::origins(["https://a.example", "https://b.example"])
-            .unwrap()
-            .credentials(true)
-    };
+    let cors = || Cors::origins(["https://a.example", "https://b.example"]).unwrap().credentials(true);
     let shared = "access-control-allow-credentials: true\naccess-control-allow-origin: https://a.example\nvary: Origin";
-    assert_eq!(
-        sharing(cors(), "GET", GET, ORIGIN).await,
-        format!("HTTP/1.1 200 OK\n{shared}")
-    );
+    assert_eq!(sharing(cors(), "GET", GET, ORIGIN).await, format!("HTTP/1.1 200 OK\n{shared}"));
     for query in ["EIO=4", "EIO=4&transport=polling&sid=x"] {
-        assert_eq!(
-            sharing(cors(), "GET", query, ORIGIN).await,
-            format!("HTTP/1.1 400 Bad Request\n{shared}")
-        );
+        assert_eq!(sharing(cors(), "GET", query, ORIGIN).await, format!("HTTP/1.1 400 Bad Request\n{shared}"));
     }
     assert_eq!(
         sharing(cors(), "PUT", "EIO=4&transport=polling&sid=known", ORIGIN).await,
@@ -85,14 +72,8 @@ async fn answers_and_errors_carry_the_headers() {
 #[tokio::test]
 async fn an_origin_that_is_not_listed_gets_no_allowance() {
     let cors = || Cors::origins(["https://b.example"]).unwrap();
-    assert_eq!(
-        sharing(cors(), "GET", GET, ORIGIN).await,
-        "HTTP/1.1 200 OK\nvary: Origin"
-    );
-    assert_eq!(
-        sharing(cors(), "GET", GET, "").await,
-        "HTTP/1.1 200 OK\nvary: Origin"
-    );
+    assert_eq!(sharing(cors(), "GET", GET, ORIGIN).await, "HTTP/1.1 200 OK\nvary: Origin");
+    assert_eq!(sharing(cors(), "GET", GET, "").await, "HTTP/1.1 200 OK\nvary: Origin");
     assert_eq!(
         sharing(cors(), "OPTIONS", GET, &format!("{ORIGIN}{ASKED}")).await,
         "HTTP/1.1 204 No Content\n\
@@ -104,16 +85,9 @@ async fn an_origin_that_is_not_listed_gets_no_allowance() {
 
 #[tokio::test]
 async fn each_kind_of_rule_names_its_origin() {
-    let allowed =
-        |cors, headers: &'static str| async move { sharing(cors, "GET", GET, headers).await };
-    assert_eq!(
-        allowed(Cors::any(), ORIGIN).await,
-        "HTTP/1.1 200 OK\naccess-control-allow-origin: *"
-    );
-    assert_eq!(
-        allowed(Cors::origin("*").unwrap(), ORIGIN).await,
-        "HTTP/1.1 200 OK\naccess-control-allow-origin: *"
-    );
+    let allowed = |cors, headers: &'static str| async move { sharing(cors, "GET", GET, headers).await };
+    assert_eq!(allowed(Cors::any(), ORIGIN).await, "HTTP/1.1 200 OK\naccess-control-allow-origin: *");
+    assert_eq!(allowed(Cors::origin("*").unwrap(), ORIGIN).await, "HTTP/1.1 200 OK\naccess-control-allow-origin: *");
     // A single origin is named whoever asks, also nobody.
     for headers in [ORIGIN, "Origin: https://evil\r\n", ""] {
         assert_eq!(
@@ -126,10 +100,7 @@ async fn each_kind_of_rule_names_its_origin() {
         allowed(pattern(), ORIGIN).await,
         "HTTP/1.1 200 OK\naccess-control-allow-origin: https://a.example\nvary: Origin"
     );
-    assert_eq!(
-        allowed(pattern(), "Origin: https://evil\r\n").await,
-        "HTTP/1.1 200 OK\nvary: Origin"
-    );
+    assert_eq!(allowed(pattern(), "Origin: https://evil\r\n").await, "HTTP/1.1 200 OK\nvary: Origin");
     assert_eq!(
         allowed(Cors::mirror_origin(), "Origin: https://evil\r\n").await,
         "HTTP/1.1 200 OK\naccess-control-allow-origin: https://evil\nvary: Origin"
@@ -142,10 +113,7 @@ async fn every_part_can_be_set() {
         Cors::origin("https://a.example")
             .unwrap()
             .methods([Method::GET, Method::POST])
-            .allowed_headers([
-                HeaderName::from_static("x-a"),
-                HeaderName::from_static("x-b"),
-            ])
+            .allowed_headers([HeaderName::from_static("x-a"), HeaderName::from_static("x-b")])
             .exposed_headers([HeaderName::from_static("x-c")])
             .max_age(Duration::from_secs(60))
     };
@@ -169,9 +137,7 @@ async fn every_part_can_be_set() {
 async fn rules_of_tower_http_are_taken_as_they_are() {
     let layer = || {
         let origin = HeaderValue::from_static("https://a.example");
-        CorsLayer::new()
-            .allow_origin([origin])
-            .allow_methods([Method::GET])
+        CorsLayer::new().allow_origin([origin]).allow_methods([Method::GET])
     };
     assert_eq!(
         sharing(Cors::from_layer(layer()), "OPTIONS", GET, ORIGIN).await,
@@ -182,14 +148,10 @@ async fn rules_of_tower_http_are_taken_as_they_are() {
 
 #[tokio::test]
 async fn without_the_option_nothing_is_shared() {
-    let request =
-        format!("GET /socket.io/?{GET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ORIGIN}\r\n");
+    let request = format!("GET /socket.io/?{GET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ORIGIN}\r\n");
     let answer = exchange(Config::default(), &request).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(
-        !answer.contains("access-control") && !answer.contains("vary"),
-        "{answer}"
-    );
+    assert!(!answer.contains("access-control") && !answer.contains("vary"), "{answer}");
 }
 
 #[tokio::test]
@@ -198,20 +160,10 @@ async fn any_origin_with_credentials_is_a_mistake_and_allows_nothing() {
     let mut bad = Config::default();
     bad.cors = Some(cors);
     assert_eq!(bad.validate(), Err(ConfigError::CorsCredentials));
-    let request =
-        format!("GET /socket.io/?{GET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ORIGIN}\r\n");
+    let request = format!("GET /socket.io/?{GET} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ORIGIN}\r\n");
     let answer = exchange(bad, &request).await;
-    assert!(
-        answer.contains("access-control-allow-origin: *\r\n"),
-        "{answer}"
-    );
+    assert!(answer.contains("access-control-allow-origin: *\r\n"), "{answer}");
     assert!(!answer.contains("credentials"), "{answer}");
-    assert_eq!(
-        Cors::origins(["*"]).err(),
-        Some(ConfigError::Origin("*".into()))
-    );
-    assert_eq!(
-        Cors::origin("a\r\nb").err(),
-        Some(ConfigError::Origin("a\r\nb".into()))
-    );
+    assert_eq!(Cors::origins(["*"]).err(), Some(ConfigError::Origin("*".into())));
+    assert_eq!(Cors::origin("a\r\nb").err(), Some(ConfigError::Origin("a\r\nb".into())));
 }

@@ -8,19 +8,12 @@ use trunkline_engine::http::{Refusal, admit, new_sid, refuse};
 use crate::support::{UPGRADE, config, exchange, head};
 
 fn request(method: &str, query: &str, headers: &[&str]) -> String {
-    let headers: String = headers
-        .iter()
-        .map(|header| format!("{header}\r\n"))
-        .collect();
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     format!("{method} /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")
 }
 
 async fn polling(config: Config, method: &str, query: &str, headers: &[&str]) -> String {
-    let headers: Vec<&str> = headers
-        .iter()
-        .copied()
-        .chain(["Connection: close"])
-        .collect();
+    let headers: Vec<&str> = headers.iter().copied().chain(["Connection: close"]).collect();
     exchange(config, &request(method, query, &headers)).await
 }
 
@@ -60,17 +53,8 @@ async fn polling_is_refused_with_json() {
         let answer = polling(Config::default(), method, query, &[]).await;
         assert_eq!(answer, json("400 Bad Request", body), "{method} {query}");
     }
-    let answer = polling(
-        config(|c| c.allow_eio3 = true),
-        "GET",
-        "EIO=3&transport=polling",
-        &[],
-    )
-    .await;
-    assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("3:0{}"),
-        "{answer}"
-    );
+    let answer = polling(config(|c| c.allow_eio3 = true), "GET", "EIO=3&transport=polling", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("3:0{}"), "{answer}");
 }
 
 #[tokio::test]
@@ -100,11 +84,7 @@ async fn a_websocket_is_refused_with_the_bare_message() {
 async fn a_websocket_of_another_version_is_told_ours() {
     let mut headers = UPGRADE;
     headers[2] = "Sec-WebSocket-Version: 8";
-    let answer = exchange(
-        Config::default(),
-        &request("GET", "EIO=4&transport=websocket", &headers),
-    )
-    .await;
+    let answer = exchange(Config::default(), &request("GET", "EIO=4&transport=websocket", &headers)).await;
     assert_eq!(
         answer,
         "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/html\r\n\
@@ -126,50 +106,24 @@ fn refusing(message: Option<&'static str>) -> Config {
 async fn the_application_refuses_handshakes_with_403_or_a_closed_upgrade() {
     let query = "EIO=4&transport=polling";
     let answer = polling(refusing(None), "GET", query, &[]).await;
-    assert_eq!(
-        answer,
-        json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#)
-    );
+    assert_eq!(answer, json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#));
     let answer = polling(refusing(Some("not \"you\"")), "GET", query, &[]).await;
-    assert_eq!(
-        answer,
-        json("403 Forbidden", r#"{"code":4,"message":"not \"you\""}"#)
-    );
+    assert_eq!(answer, json("403 Forbidden", r#"{"code":4,"message":"not \"you\""}"#));
     let answer = polling(refusing(None), "GET", query, &["X-Secret: 1"]).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    let answer = polling(
-        refusing(None),
-        "GET",
-        "EIO=4&transport=polling&sid=known",
-        &[],
-    )
-    .await;
-    assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\n"),
-        "sessions are not asked again: {answer}"
-    );
-    let answer = exchange(
-        refusing(Some("not you")),
-        &request("GET", "EIO=4&transport=websocket", &UPGRADE),
-    )
-    .await;
-    assert!(
-        answer.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"),
-        "{answer}"
-    );
+    let answer = polling(refusing(None), "GET", "EIO=4&transport=polling&sid=known", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "sessions are not asked again: {answer}");
+    let answer = exchange(refusing(Some("not you")), &request("GET", "EIO=4&transport=websocket", &UPGRADE)).await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nnot you"), "{answer}");
     // The reference asks the application before it looks at the version.
     let answer = polling(refusing(None), "GET", "EIO=3&transport=polling", &[]).await;
-    assert_eq!(
-        answer,
-        json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#)
-    );
+    assert_eq!(answer, json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#));
 }
 
 #[tokio::test]
 async fn only_listed_origins_open_sessions_over_either_transport() {
-    let listing =
-        || config(|c| c.allowed_origins = Some(vec!["https://a.example".into(), "null".into()]));
+    let listing = || config(|c| c.allowed_origins = Some(vec!["https://a.example".into(), "null".into()]));
     let vectors: [(&[&str], bool); 7] = [
         (&[], true),
         (&["Origin: https://a.example"], true),
@@ -177,10 +131,7 @@ async fn only_listed_origins_open_sessions_over_either_transport() {
         (&["Origin: null"], true),
         (&["Origin: http://a.example"], false),
         (&["Origin: https://a.example.evil"], false),
-        (
-            &["Origin: https://a.example", "Origin: https://evil"],
-            false,
-        ),
+        (&["Origin: https://a.example", "Origin: https://evil"], false),
     ];
     for (headers, allowed) in vectors {
         let admitted = |uri, more: &[&str]| {
@@ -193,17 +144,8 @@ async fn only_listed_origins_open_sessions_over_either_transport() {
         assert_eq!(polling.is_ok(), allowed, "{headers:?}");
         assert_eq!(websocket, polling, "{headers:?}");
     }
-    let answer = polling(
-        listing(),
-        "GET",
-        "EIO=4&transport=polling",
-        &["Origin: https://evil"],
-    )
-    .await;
-    assert_eq!(
-        answer,
-        json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#)
-    );
+    let answer = polling(listing(), "GET", "EIO=4&transport=polling", &["Origin: https://evil"]).await;
+    assert_eq!(answer, json("403 Forbidden", r#"{"code":4,"message":"Forbidden"}"#));
 }
 
 #[test]
@@ -214,10 +156,7 @@ fn the_application_is_told_of_refusals() {
         c.hooks.connection_error = Some(Arc::new(move |error| {
             let (code, message, context) = (error.code, error.message, error.context);
             let detail = error.detail.unwrap_or("-");
-            let line = format!(
-                "{} {code} {message}: {context} {detail}",
-                error.request.uri.path()
-            );
+            let line = format!("{} {code} {message}: {context} {detail}", error.request.uri.path());
             told.lock().unwrap().push(line);
         }));
     });
@@ -256,10 +195,7 @@ async fn ids_come_from_the_application_if_it_wants() {
         })
     };
     assert_eq!(new_sid(&Config::default(), &parts).await.unwrap().len(), 20);
-    assert_eq!(
-        new_sid(&with(Ok("id-")), &parts).await.unwrap(),
-        "id-user=7"
-    );
+    assert_eq!(new_sid(&with(Ok("id-")), &parts).await.unwrap(), "id-user=7");
     let refusal = new_sid(&with(Err("no luck")), &parts).await.unwrap_err();
     assert_eq!(refusal, Refusal::ID_GENERATION_ERROR.with_detail("no luck"));
     let empty = head("GET", "/socket.io/", &[]);

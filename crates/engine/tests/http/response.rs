@@ -7,8 +7,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt as _;
 use trunkline_engine::config::{CompressionOptions, Config, Cookie};
 use trunkline_engine::http::{
-    Body, ReplyContext, bad_request_empty, is_octet_stream, method_not_served, poll_response,
-    post_ok, too_large,
+    Body, ReplyContext, bad_request_empty, is_octet_stream, method_not_served, poll_response, post_ok, too_large,
 };
 use trunkline_proto::payload;
 
@@ -19,10 +18,7 @@ fn context(headers: &[&str]) -> ReplyContext {
 }
 
 fn text(body: impl Into<bytes::Bytes>) -> payload::Encoded {
-    payload::Encoded {
-        body: body.into(),
-        binary: false,
-    }
+    payload::Encoded { body: body.into(), binary: false }
 }
 
 async fn shown(response: Response<Body>) -> String {
@@ -43,22 +39,13 @@ async fn a_poll_is_answered_with_text_and_its_exact_length() {
         shown(answer).await,
         "200\ncontent-type: text/plain; charset=UTF-8\ncontent-length: 9\ncache-control: no-store\n\n4héllo\u{1e}2"
     );
-    let binary = payload::Encoded {
-        body: "\0\u{1}x".into(),
-        binary: true,
-    };
+    let binary = payload::Encoded { body: "\0\u{1}x".into(), binary: true };
     let answer = poll_response(&config, &context(&[]), binary, None, true);
     assert_eq!(
         shown(answer).await,
         "200\ncontent-type: application/octet-stream\ncontent-length: 3\ncache-control: no-store\n\n\0\u{1}x"
     );
-    let answer = poll_response(
-        &config,
-        &context(&[]),
-        text("4\"\u{2028}"),
-        Some("7x1"),
-        true,
-    );
+    let answer = poll_response(&config, &context(&[]), text("4\"\u{2028}"), Some("7x1"), true);
     assert_eq!(
         shown(answer).await,
         "200\ncontent-type: text/plain; charset=UTF-8\ncontent-length: 24\ncache-control: no-store\n\n\
@@ -102,14 +89,7 @@ async fn a_session_over_the_wire() {
             cache-control: no-store\r\nconnection: close\r\n",
             "ok",
         ),
-        (
-            "PUT",
-            "",
-            "",
-            "500 Internal Server Error",
-            "connection: close\r\ncontent-length: 0\r\n",
-            "",
-        ),
+        ("PUT", "", "", "500 Internal Server Error", "connection: close\r\ncontent-length: 0\r\n", ""),
         (
             "POST",
             "Content-Length: 2\r\nContent-Type: application/octet-stream\r\n",
@@ -136,10 +116,7 @@ async fn a_session_over_the_wire() {
 async fn old_internet_explorers_are_told_not_to_filter() {
     let cases = [
         ("Mozilla/5.0 (compatible;MSIE 9.0)", true),
-        (
-            "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko",
-            true,
-        ),
+        ("Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko", true),
         ("Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", false),
     ];
     for (agent, old) in cases {
@@ -147,13 +124,7 @@ async fn old_internet_explorers_are_told_not_to_filter() {
         let poll = poll_response(&Config::default(), &context, text("6"), None, true);
         let value = poll.headers().get("x-xss-protection").cloned();
         assert_eq!(value, old.then(|| HeaderValue::from_static("0")), "{agent}");
-        assert_eq!(
-            post_ok(&context)
-                .headers()
-                .get("x-xss-protection")
-                .is_some(),
-            old
-        );
+        assert_eq!(post_ok(&context).headers().get("x-xss-protection").is_some(), old);
     }
 }
 
@@ -179,17 +150,8 @@ async fn long_answers_are_compressed_by_what_the_client_accepts() {
     ];
     for (config, accept, length, compress, encoding) in vectors {
         let context = context(&[&format!("Accept-Encoding: {accept}")]);
-        let response = poll_response(
-            config,
-            &context,
-            text(body[..length].to_owned()),
-            None,
-            compress,
-        );
-        let found = response
-            .headers()
-            .get("content-encoding")
-            .map(|value| value.to_str().unwrap());
+        let response = poll_response(config, &context, text(body[..length].to_owned()), None, compress);
+        let found = response.headers().get("content-encoding").map(|value| value.to_str().unwrap());
         assert_eq!(found, encoding, "{accept} {length} {compress}");
         let announced = response.headers()["content-length"].clone();
         let sent = response.into_body().collect().await.unwrap().to_bytes();

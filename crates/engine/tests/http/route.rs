@@ -55,12 +55,7 @@ fn the_path_and_what_is_below_it_are_ours_and_nothing_else() {
         (&root, "/anything", true),
     ];
     for (config, uri, ours) in vectors {
-        assert_eq!(
-            get(config, uri) != Route::NotOurs,
-            ours,
-            "{} {uri}",
-            config.path
-        );
+        assert_eq!(get(config, uri) != Route::NotOurs, ours, "{} {uri}", config.path);
     }
     assert_eq!(route(&slash, &head("OPTIONS", "*", &[])), Route::NotOurs);
 }
@@ -68,45 +63,22 @@ fn the_path_and_what_is_below_it_are_ours_and_nothing_else() {
 #[test]
 fn exactly_eight_files_are_the_clients() {
     let serving = config(|c| c.client_dir = Some(".".into()));
-    let names = [
-        "socket.io.js",
-        "socket.io.min.js",
-        "socket.io.esm.min.js",
-        "socket.io.msgpack.min.js",
-    ];
+    let names = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js"];
     for name in names {
         let uri = format!("/socket.io/{name}");
         assert_eq!(get(&serving, &uri), Route::ClientFile(name));
-        assert_eq!(
-            get(&serving, &format!("{uri}?v=1")),
-            Route::ClientFile(name)
-        );
+        assert_eq!(get(&serving, &format!("{uri}?v=1")), Route::ClientFile(name));
         let map = get(&serving, &format!("{uri}.map"));
-        assert!(
-            matches!(map, Route::ClientFile(file) if file == format!("{name}.map")),
-            "{map:?}"
-        );
-        assert!(
-            matches!(get(&Config::default(), &uri), Route::Refused(_)),
-            "no folder is configured"
-        );
+        assert!(matches!(map, Route::ClientFile(file) if file == format!("{name}.map")), "{map:?}");
+        assert!(matches!(get(&Config::default(), &uri), Route::Refused(_)), "no folder is configured");
     }
-    for name in [
-        "socket.io.esm.js",
-        "socket.io.js.gz",
-        "x/socket.io.js",
-        "socket.io.js/",
-        "../Cargo.toml",
-    ] {
+    for name in ["socket.io.esm.js", "socket.io.js.gz", "x/socket.io.js", "socket.io.js/", "../Cargo.toml"] {
         let other = get(&serving, &format!("/socket.io/{name}"));
         assert!(matches!(other, Route::Refused(_)), "{name}: {other:?}");
     }
     let mut off = serving;
     off.serve_client = false;
-    assert!(matches!(
-        get(&off, "/socket.io/socket.io.js"),
-        Route::Refused(_)
-    ));
+    assert!(matches!(get(&off, "/socket.io/socket.io.js"), Route::Refused(_)));
 }
 
 #[test]
@@ -116,32 +88,17 @@ fn a_handshake_says_its_version_and_transport() {
     let raw = "EIO=4&transport=polling&t=abc&b64=1&foo=b%20ar";
     assert_eq!(
         get(&config, &format!("/socket.io/?{raw}")),
-        Route::Handshake {
-            version: Version::V4,
-            transport: Transport::Polling,
-            query: query(raw)
-        }
+        Route::Handshake { version: Version::V4, transport: Transport::Polling, query: query(raw) }
     );
     let raw = "transport=polling";
     assert_eq!(
         get(&config, &format!("/socket.io/?{raw}")),
-        Route::Handshake {
-            version: Version::V3,
-            transport: Transport::Polling,
-            query: query(raw)
-        }
+        Route::Handshake { version: Version::V3, transport: Transport::Polling, query: query(raw) }
     );
     let raw = "EIO=4&transport=websocket&sid=";
     assert_eq!(
-        route(
-            &config,
-            &head("GET", &format!("/socket.io/?{raw}"), &UPGRADE)
-        ),
-        Route::Handshake {
-            version: Version::V4,
-            transport: Transport::WebSocket,
-            query: query(raw)
-        }
+        route(&config, &head("GET", &format!("/socket.io/?{raw}"), &UPGRADE)),
+        Route::Handshake { version: Version::V4, transport: Transport::WebSocket, query: query(raw) }
     );
 }
 
@@ -158,37 +115,18 @@ fn a_request_with_an_id_is_left_to_the_session() {
     ];
     for (method, transport, expected) in cases {
         let uri = format!("/socket.io/?EIO=4&transport={transport}&sid=abc");
-        let Route::Session {
-            sid,
-            version,
-            transport: found,
-            upgrade,
-            method: asked,
-            query,
-        } = route(&Config::default(), &head(method, &uri, &[]))
+        let Route::Session { sid, version, transport: found, upgrade, method: asked, query } =
+            route(&Config::default(), &head(method, &uri, &[]))
         else {
             panic!("{method} {uri}");
         };
-        assert_eq!(
-            (sid.as_str(), version, upgrade, asked),
-            ("abc", Version::V4, false, expected)
-        );
+        assert_eq!((sid.as_str(), version, upgrade, asked), ("abc", Version::V4, false, expected));
         assert_eq!(found.name(), transport);
         assert_eq!(query.get("sid"), Some("abc"));
     }
     let uri = "/socket.io/?EIO=4&transport=websocket&sid=abc";
     let found = route(&Config::default(), &head("GET", uri, &UPGRADE));
-    assert!(
-        matches!(
-            found,
-            Route::Session {
-                upgrade: true,
-                transport: Transport::WebSocket,
-                ..
-            }
-        ),
-        "{found:?}"
-    );
+    assert!(matches!(found, Route::Session { upgrade: true, transport: Transport::WebSocket, .. }), "{found:?}");
 }
 
 #[test]
@@ -207,66 +145,25 @@ fn checks_come_in_the_references_order() {
         for sid in ["", "&sid=abc"] {
             for method in ["GET", "POST", "DELETE"] {
                 let uri = format!("/socket.io/?EIO=4{transport}{sid}");
-                assert_eq!(
-                    refused(method, &uri, &[]).as_ref(),
-                    Some(&unknown),
-                    "{method} {uri}"
-                );
-                assert_eq!(
-                    refused(method, &uri, &UPGRADE).as_ref(),
-                    Some(&unknown),
-                    "{method} {uri}"
-                );
+                assert_eq!(refused(method, &uri, &[]).as_ref(), Some(&unknown), "{method} {uri}");
+                assert_eq!(refused(method, &uri, &UPGRADE).as_ref(), Some(&unknown), "{method} {uri}");
             }
         }
     }
     let polling = "/socket.io/?EIO=4&transport=polling";
     let websocket = "/socket.io/?EIO=4&transport=websocket";
     let origin = "Origin: http://\u{e9}";
-    for method in [
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::OPTIONS,
-        Method::HEAD,
-    ] {
-        assert_eq!(
-            refused(method.as_str(), polling, &[]),
-            Some(Refusal::BAD_METHOD)
-        );
-        assert_eq!(
-            refused(method.as_str(), websocket, &[]),
-            Some(Refusal::BAD_METHOD)
-        );
-        assert_eq!(
-            refused(method.as_str(), websocket, &UPGRADE),
-            Some(Refusal::BAD_METHOD)
-        );
-        assert_eq!(
-            refused(method.as_str(), polling, &[origin]),
-            Some(Refusal::INVALID_ORIGIN)
-        );
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD] {
+        assert_eq!(refused(method.as_str(), polling, &[]), Some(Refusal::BAD_METHOD));
+        assert_eq!(refused(method.as_str(), websocket, &[]), Some(Refusal::BAD_METHOD));
+        assert_eq!(refused(method.as_str(), websocket, &UPGRADE), Some(Refusal::BAD_METHOD));
+        assert_eq!(refused(method.as_str(), polling, &[origin]), Some(Refusal::INVALID_ORIGIN));
     }
-    assert_eq!(
-        refused("GET", polling, &[origin]),
-        Some(Refusal::INVALID_ORIGIN)
-    );
-    assert_eq!(
-        refused("GET", &format!("{polling}&sid=x"), &[origin]),
-        Some(Refusal::INVALID_ORIGIN)
-    );
-    assert_eq!(
-        refused("GET", "/socket.io/?EIO=4", &[origin]),
-        Some(unknown)
-    );
-    assert_eq!(
-        refused("GET", polling, &["Origin: http://example.com"]),
-        None
-    );
-    assert_eq!(
-        refused("GET", websocket, &[]),
-        Some(Refusal::TRANSPORT_HANDSHAKE_ERROR)
-    );
+    assert_eq!(refused("GET", polling, &[origin]), Some(Refusal::INVALID_ORIGIN));
+    assert_eq!(refused("GET", &format!("{polling}&sid=x"), &[origin]), Some(Refusal::INVALID_ORIGIN));
+    assert_eq!(refused("GET", "/socket.io/?EIO=4", &[origin]), Some(unknown));
+    assert_eq!(refused("GET", polling, &["Origin: http://example.com"]), None);
+    assert_eq!(refused("GET", websocket, &[]), Some(Refusal::TRANSPORT_HANDSHAKE_ERROR));
 }
 
 #[test]
@@ -275,15 +172,9 @@ fn disabled_transports_are_unknown() {
     let no_websocket = config(|c| c.websocket = false);
     let no_polling = config(|c| c.polling = false);
     let unknown = |name: &str| Route::Refused(Refusal::TRANSPORT_UNKNOWN.with_detail(name));
-    assert_eq!(
-        route(&no_websocket, &head("GET", &uri("websocket"), &UPGRADE)),
-        unknown("websocket")
-    );
+    assert_eq!(route(&no_websocket, &head("GET", &uri("websocket"), &UPGRADE)), unknown("websocket"));
     assert_eq!(get(&no_polling, &uri("polling")), unknown("polling"));
-    assert!(matches!(
-        get(&no_websocket, &uri("polling")),
-        Route::Handshake { .. }
-    ));
+    assert!(matches!(get(&no_websocket, &uri("polling")), Route::Handshake { .. }));
 }
 
 #[test]

@@ -46,10 +46,7 @@ async fn silence_ends_a_connection_before_and_between_requests() {
     assert_eq!(start.elapsed().as_secs(), 10);
 
     let mut client = server.pipe();
-    client
-        .write_all(format!("{POLL}\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{POLL}\r\n").as_bytes()).await.unwrap();
     let start = Instant::now();
     let answer = read_to_end(&mut client).await;
     assert!(answer.ends_with("4hello"), "{answer}");
@@ -66,10 +63,7 @@ async fn a_waiting_answer_is_not_cut_by_the_deadline_of_heads() {
         });
         serve_connection(stream, service, &Config::default()).await
     });
-    client
-        .write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
     let answer = read_to_end(&mut client).await;
     assert!(answer.ends_with("late"), "{answer}");
 }
@@ -78,16 +72,11 @@ async fn a_waiting_answer_is_not_cut_by_the_deadline_of_heads() {
 async fn a_peer_that_does_not_read_is_cut_after_30_seconds() {
     let (client, stream) = tokio::io::duplex(1024);
     let serving = tokio::spawn(async move {
-        let service = service_fn(|_| async {
-            Ok::<_, Infallible>(Response::new(Body::from("4".repeat(100_000))))
-        });
+        let service = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Body::from("4".repeat(100_000)))) });
         serve_connection(stream, service, &Config::default()).await
     });
     let (mut reader, mut writer) = tokio::io::split(client);
-    writer
-        .write_all(format!("{POLL}\r\n").as_bytes())
-        .await
-        .unwrap();
+    writer.write_all(format!("{POLL}\r\n").as_bytes()).await.unwrap();
     let start = Instant::now();
     // One that reads something now and then is slow, not gone.
     for _ in 0..3 {
@@ -102,9 +91,7 @@ async fn a_peer_that_does_not_read_is_cut_after_30_seconds() {
 async fn an_answer_is_not_lost_though_its_request_is_still_being_sent() {
     let (server, _streams) = Server::new(Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let serving = tokio::spawn(async move {
         let service = service_fn(|request| answer_incoming(server.clone(), request));
@@ -112,10 +99,7 @@ async fn an_answer_is_not_lost_though_its_request_is_still_being_sent() {
     });
     let head = "POST /socket.io/?EIO=4&transport=polling&sid=known HTTP/1.1\r\nHost: x\r\n";
     let body = "4".repeat(8_000_000);
-    client
-        .write_all(format!("{head}Content-Length: 8000000\r\n\r\n{body}").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{head}Content-Length: 8000000\r\n\r\n{body}").as_bytes()).await.unwrap();
     assert_eq!(
         read_to_end(&mut client).await,
         "HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -131,10 +115,7 @@ async fn a_closed_connection_waits_a_second_for_its_peer() {
         let service = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Body::default())) });
         serve_connection(stream, service, &Config::default()).await
     });
-    client
-        .write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
     let start = Instant::now();
     read_to_end(&mut client).await;
     assert_eq!(start.elapsed().as_millis(), 0);
@@ -147,18 +128,10 @@ async fn heads_are_bounded_in_number_and_length() {
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let many = format!("{POLL}{upgrade}{}\r\n", "X: y\r\n".repeat(2000));
     let long = format!("{POLL}X: {}\r\n\r\n", "y".repeat(20_000));
-    let line = format!(
-        "GET /socket.io/?x={} HTTP/1.1\r\nHost: x\r\n\r\n",
-        "y".repeat(100_000)
-    );
+    let line = format!("GET /socket.io/?x={} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(100_000));
     let endless = "X: y\r\n".repeat(100_000);
     let endless = format!("{POLL}{endless}");
-    for (name, head) in [
-        ("many", many),
-        ("long", long),
-        ("line", line),
-        ("endless", endless),
-    ] {
+    for (name, head) in [("many", many), ("long", long), ("line", line), ("endless", endless)] {
         let (server, _streams) = Server::new(Config::default());
         let (mut reader, mut writer) = tokio::io::split(server.pipe());
         let writing = tokio::spawn(async move { writer.write_all(head.as_bytes()).await });
@@ -182,10 +155,7 @@ async fn what_is_no_http_is_answered_400() {
         let mut client = server.pipe();
         client.write_all(junk.as_bytes()).await.unwrap();
         let answer = read_to_end(&mut client).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
-            "{junk:?}: {answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{junk:?}: {answer}");
     }
 }
 
@@ -241,10 +211,7 @@ async fn a_request_that_is_cut_drops_its_answer() {
         });
         serve_connection(stream, service, &Config::default()).await
     });
-    client
-        .write_all(format!("{POLL}\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{POLL}\r\n").as_bytes()).await.unwrap();
     beginnings.recv().await.unwrap();
     drop(client);
     // It would wait for ever for its answer.
@@ -264,10 +231,7 @@ async fn service_and_future_may_stay_on_one_thread() {
         serve_connection(stream, service, &Config::default()).await
     });
     let asking = async {
-        client
-            .write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes())
-            .await
-            .unwrap();
+        client.write_all(format!("{POLL}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
         read_to_end(&mut client).await
     };
     let answer = local.run_until(asking).await;
@@ -288,10 +252,7 @@ async fn a_connection_that_is_shut_down_answers_what_runs_and_ends() {
         let shutdown = async { stopped.await.unwrap_or_default() };
         serve_connection_until(stream, service, &Config::default(), shutdown).await
     });
-    client
-        .write_all(format!("{POLL}\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{POLL}\r\n").as_bytes()).await.unwrap();
     let answer = beginnings.recv().await.unwrap();
     stop.send(()).unwrap();
     tokio::task::yield_now().await;

@@ -13,9 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use trunkline_engine::config::Config;
 use trunkline_engine::http::{
-    Body, ClientFiles, Refusal, ReplyContext, Route, SessionMethod, Taken, Transport, admit,
-    bad_request_empty, is_octet_stream, method_not_served, new_sid, poll_response, post_ok,
-    read_body, refuse, route, serve_connection, switching_protocols, take_stream,
+    Body, ClientFiles, Refusal, ReplyContext, Route, SessionMethod, Taken, Transport, admit, bad_request_empty,
+    is_octet_stream, method_not_served, new_sid, poll_response, post_ok, read_body, refuse, route, serve_connection,
+    switching_protocols, take_stream,
 };
 use trunkline_proto::{EnginePacket, Message, Version, payload};
 
@@ -26,16 +26,10 @@ pub(crate) const SID: &str = "known";
 pub(crate) fn head(method: &str, uri: &str, headers: &[&str]) -> Parts {
     let mut request = Request::builder().method(method).uri(uri);
     for header in headers {
-        let (name, value) = header
-            .split_once(": ")
-            .expect("headers are written Name: value");
+        let (name, value) = header.split_once(": ").expect("headers are written Name: value");
         request = request.header(name, value);
     }
-    request
-        .body(())
-        .expect("tests write valid heads")
-        .into_parts()
-        .0
+    request.body(()).expect("tests write valid heads").into_parts().0
 }
 
 /// The headers of a well-formed upgrade request.
@@ -67,14 +61,7 @@ impl Server {
     pub(crate) fn new(config: Config) -> (Self, mpsc::UnboundedReceiver<(Taken, Bytes)>) {
         let (taken, streams) = mpsc::unbounded_channel();
         let files = config.client_dir.clone().map(ClientFiles::new);
-        (
-            Self {
-                config: Arc::new(config),
-                files,
-                taken,
-            },
-            streams,
-        )
+        (Self { config: Arc::new(config), files, taken }, streams)
     }
 
     /// Serves one end of a pipe; returns the other. The connection ends with its pipe.
@@ -82,8 +69,7 @@ impl Server {
         let (client, stream) = tokio::io::duplex(64 * 1024);
         let server = self.clone();
         tokio::spawn(async move {
-            let service =
-                service_fn(|request| async { Ok::<_, Infallible>(server.answer(request).await) });
+            let service = service_fn(|request| async { Ok::<_, Infallible>(server.answer(request).await) });
             serve_connection(stream, service, &server.config).await
         });
         client
@@ -112,20 +98,11 @@ impl Server {
                 None => not_found(),
             },
             Route::Refused(refusal) => refuse(&self.config, &parts, refusal),
-            Route::Handshake {
-                version, transport, ..
-            } => {
+            Route::Handshake { version, transport, .. } => {
                 let response = self.handshake(&parts, version, transport, upgraded).await;
                 response.unwrap_or_else(|refusal| refuse(&self.config, &parts, refusal))
             }
-            Route::Session {
-                sid,
-                transport,
-                upgrade,
-                method,
-                version,
-                query,
-            } => {
+            Route::Session { sid, transport, upgrade, method, version, query } => {
                 if sid != SID {
                     return refuse(&self.config, &parts, Refusal::UNKNOWN_SID.with_detail(sid));
                 }
@@ -164,12 +141,7 @@ impl Server {
         Ok(self.packets(&context, version, &[EnginePacket::Open("{}".into())], None))
     }
 
-    fn upgrade(
-        &self,
-        parts: &Parts,
-        upgraded: hyper::upgrade::OnUpgrade,
-        initial: bool,
-    ) -> Response<Body> {
+    fn upgrade(&self, parts: &Parts, upgraded: hyper::upgrade::OnUpgrade, initial: bool) -> Response<Body> {
         let (response, _) = switching_protocols(&self.config, parts, initial);
         let taken = self.taken.clone();
         tokio::spawn(async move {
@@ -180,22 +152,11 @@ impl Server {
         response
     }
 
-    async fn post<B: http_body::Body>(
-        &self,
-        parts: &Parts,
-        context: &ReplyContext,
-        body: B,
-    ) -> Response<Body> {
+    async fn post<B: http_body::Body>(&self, parts: &Parts, context: &ReplyContext, body: B) -> Response<Body> {
         if is_octet_stream(&parts.headers) {
             return bad_request_empty();
         }
-        match read_body(
-            body,
-            self.config.max_http_buffer_size,
-            self.config.body_timeout,
-        )
-        .await
-        {
+        match read_body(body, self.config.max_http_buffer_size, self.config.body_timeout).await {
             Ok(_) => post_ok(context),
             Err(error) => error.into_response(),
         }
@@ -217,20 +178,14 @@ impl Server {
 pub(crate) async fn exchange(config: Config, request: &str) -> String {
     let (server, _streams) = Server::new(config);
     let mut client = server.pipe();
-    client
-        .write_all(request.as_bytes())
-        .await
-        .expect("the server reads");
+    client.write_all(request.as_bytes()).await.expect("the server reads");
     read_to_end(&mut client).await
 }
 
 /// Reads until the other side closes, and drops the `date` headers.
 pub(crate) async fn read_to_end(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
-    stream
-        .read_to_end(&mut bytes)
-        .await
-        .expect("the server closes in order");
+    stream.read_to_end(&mut bytes).await.expect("the server closes in order");
     without_date(&String::from_utf8_lossy(&bytes))
 }
 
@@ -244,10 +199,7 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Strin
 }
 
 /// One service for hyper.
-pub(crate) async fn answer_incoming(
-    server: Server,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+pub(crate) async fn answer_incoming(server: Server, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     Ok(server.answer(request).await)
 }
 
@@ -262,8 +214,6 @@ fn not_found() -> Response<Body> {
 }
 
 fn without_date(text: &str) -> String {
-    let lines = text
-        .split_inclusive("\r\n")
-        .filter(|line| !line.starts_with("date: "));
+    let lines = text.split_inclusive("\r\n").filter(|line| !line.starts_with("date: "));
     lines.collect()
 }

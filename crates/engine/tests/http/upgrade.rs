@@ -31,29 +31,17 @@ async fn speak_through(client: &mut TcpStream, taken: (Taken, bytes::Bytes)) {
     let mut stream = TcpStream::from_std(stream).expect("it does not block");
     let mut seen = read_ahead.to_vec();
     let mut rest = vec![0; "early".len() - seen.len()];
-    stream
-        .read_exact(&mut rest)
-        .await
-        .expect("all that was sent comes");
+    stream.read_exact(&mut rest).await.expect("all that was sent comes");
     seen.append(&mut rest);
     assert_eq!(seen, b"early");
-    stream
-        .write_all(b"to you")
-        .await
-        .expect("it can be written");
+    stream.write_all(b"to you").await.expect("it can be written");
     let mut answer = [0; 6];
-    client
-        .read_exact(&mut answer)
-        .await
-        .expect("the client reads it");
+    client.read_exact(&mut answer).await.expect("the client reads it");
     assert_eq!(&answer, b"to you");
 }
 
 async fn upgrade(client: &mut TcpStream) {
-    client
-        .write_all(format!("{REQUEST}early").as_bytes())
-        .await
-        .expect("the server reads");
+    client.write_all(format!("{REQUEST}early").as_bytes()).await.expect("the server reads");
     assert_eq!(read_head(client).await, SWITCHING);
 }
 
@@ -61,15 +49,11 @@ async fn upgrade(client: &mut TcpStream) {
 async fn under_bare_hyper_the_stream_comes_out_as_plain_tcp() {
     let (server, mut streams) = Server::new(Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let service = service_fn(move |request| answer_incoming(server.clone(), request));
     let http = hyper::server::conn::http1::Builder::new();
-    let connection = http
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let serving = tokio::spawn(connection);
     upgrade(&mut client).await;
     let taken = streams.recv().await.unwrap();
@@ -81,9 +65,7 @@ async fn under_bare_hyper_the_stream_comes_out_as_plain_tcp() {
 async fn under_our_own_loop_the_stream_comes_out_as_plain_tcp() {
     let (server, mut streams) = Server::new(Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let serving = tokio::spawn(async move {
         let service = service_fn(|request| answer_incoming(server.clone(), request));
@@ -100,13 +82,8 @@ async fn under_axum_the_stream_comes_out_as_plain_tcp() {
     let (server, mut streams) = Server::new(Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let answer = move |request: Request<AxumBody>| async move {
-        server.answer(request).await.map(AxumBody::new)
-    };
-    let serving =
-        tokio::spawn(
-            async move { axum::serve(listener, axum::Router::new().fallback(answer)).await },
-        );
+    let answer = move |request: Request<AxumBody>| async move { server.answer(request).await.map(AxumBody::new) };
+    let serving = tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     let mut client = TcpStream::connect(address).await.unwrap();
     upgrade(&mut client).await;
     let taken = streams.recv().await.unwrap();
@@ -118,9 +95,7 @@ async fn under_axum_the_stream_comes_out_as_plain_tcp() {
 async fn the_stream_moves_to_another_runtime() {
     let (server, mut streams) = Server::new(Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     tokio::spawn(async move {
         let service = service_fn(|request| answer_incoming(server.clone(), request));
@@ -130,19 +105,13 @@ async fn the_stream_moves_to_another_runtime() {
     let taken = streams.recv().await.unwrap();
     let client = client.into_std().unwrap();
     let other = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
             let mut client = TcpStream::from_std(client).unwrap();
             speak_through(&mut client, taken).await;
         });
     });
-    tokio::task::spawn_blocking(|| other.join())
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::task::spawn_blocking(|| other.join()).await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,10 +141,7 @@ async fn the_bounds_of_http_do_not_hold_for_a_websocket() {
 async fn a_pipe_comes_out_boxed_with_what_was_read_ahead() {
     let (server, mut streams) = Server::new(Config::default());
     let mut client = server.pipe();
-    client
-        .write_all(format!("{REQUEST}early").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(format!("{REQUEST}early").as_bytes()).await.unwrap();
     assert_eq!(read_head(&mut client).await, SWITCHING);
     let (Taken::Other(mut stream), read_ahead) = streams.recv().await.unwrap() else {
         panic!("a pipe is not TCP");
@@ -205,22 +171,14 @@ fn the_first_subprotocol_is_echoed() {
     let vectors = [
         (&[][..], None),
         (&["Sec-WebSocket-Protocol: chat, superchat"], Some("chat")),
-        (
-            &[
-                "Sec-WebSocket-Protocol: chat",
-                "Sec-WebSocket-Protocol: other",
-            ],
-            Some("chat"),
-        ),
+        (&["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: other"], Some("chat")),
         (&["Sec-WebSocket-Protocol:  , chat"], None),
         (&["Sec-WebSocket-Protocol: a b"], None),
         (&[blanks.as_str()], None),
     ];
     for (more, expected) in vectors {
         let (headers, _) = answered(&Config::default(), more);
-        let found = headers
-            .get("sec-websocket-protocol")
-            .map(|value| value.to_str().unwrap());
+        let found = headers.get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
         assert_eq!(found, expected, "{more:?}");
     }
 }
@@ -237,16 +195,9 @@ fn deflate_is_negotiated_only_when_it_is_on() {
     assert!(answer.starts_with("permessage-deflate"), "{answer}");
     assert!(answer.contains("server_no_context_takeover"), "{answer}");
     assert!(answer.contains("client_no_context_takeover"), "{answer}");
-    for other in [
-        "Sec-WebSocket-Extensions: constructor",
-        "Sec-WebSocket-Extensions: ,;,;=",
-        "X-Y: z",
-    ] {
+    for other in ["Sec-WebSocket-Extensions: constructor", "Sec-WebSocket-Extensions: ,;,;=", "X-Y: z"] {
         let (headers, deflate) = answered(&on, &[other]);
-        assert!(
-            !deflate && headers.get("sec-websocket-extensions").is_none(),
-            "{other}"
-        );
+        assert!(!deflate && headers.get("sec-websocket-extensions").is_none(), "{other}");
     }
 }
 

@@ -21,32 +21,17 @@ pub(super) fn one<T: DeserializeOwned>(args: &Args, i: usize) -> Result<T, ArgsE
 /// Reads all arguments as one sequence.
 pub(super) fn all<T: DeserializeOwned>(args: &Args) -> Result<T, ArgsError> {
     let missing = Cell::new(None);
-    T::deserialize(Whole {
-        args,
-        missing: &missing,
-    })
-    .map_err(|error| {
-        missing
-            .get()
-            .map_or(ArgsError::Json(error), ArgsError::Missing)
-    })
+    T::deserialize(Whole { args, missing: &missing })
+        .map_err(|error| missing.get().map_or(ArgsError::Json(error), ArgsError::Missing))
 }
 
-fn element<'de, S: DeserializeSeed<'de>>(
-    args: &'de Args,
-    i: usize,
-    seed: S,
-) -> Result<S::Value, Error> {
+fn element<'de, S: DeserializeSeed<'de>>(args: &'de Args, i: usize, seed: S) -> Result<S::Value, Error> {
     let raw = args.raw(i).unwrap_or("null");
-    let has_attachments = !args.attachments.is_empty()
-        && !find_placeholders(&args.text, &args.spans[i..=i]).is_empty();
+    let has_attachments = !args.attachments.is_empty() && !find_placeholders(&args.text, &args.spans[i..=i]).is_empty();
     let mut json = serde_json::Deserializer::from_str(raw);
     if has_attachments {
         let tree: Value = serde::Deserialize::deserialize(&mut json)?;
-        return seed.deserialize(Node {
-            value: &tree,
-            attachments: &args.attachments,
-        });
+        return seed.deserialize(Node { value: &tree, attachments: &args.attachments });
     }
     let value = seed.deserialize(&mut json)?;
     json.end()?;
@@ -61,11 +46,7 @@ struct Whole<'de> {
 
 impl<'de> Whole<'de> {
     fn elements(self, len: usize) -> Elements<'de> {
-        Elements {
-            whole: self,
-            next: 0,
-            len,
-        }
+        Elements { whole: self, next: 0, len }
     }
 }
 
@@ -94,11 +75,7 @@ impl<'de> Deserializer<'de> for Whole<'de> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
     }
 
@@ -106,11 +83,7 @@ impl<'de> Deserializer<'de> for Whole<'de> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -130,10 +103,7 @@ struct Elements<'de> {
 impl<'de> SeqAccess<'de> for Elements<'de> {
     type Error = Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
         let i = self.next;
         if i == self.len {
             return Ok(None);
@@ -142,9 +112,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         if i < self.whole.args.len() {
             return element(self.whole.args, i, seed).map(Some);
         }
-        seed.deserialize(Value::Null)
-            .map(Some)
-            .inspect_err(|_| self.whole.missing.set(Some(i)))
+        seed.deserialize(Value::Null).map(Some).inspect_err(|_| self.whole.missing.set(Some(i)))
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -54,11 +54,7 @@ impl Args {
     #[must_use]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
         let spans = &self.spans[existing(&range, self.len())];
-        self.part(
-            spans
-                .iter()
-                .map(|&(start, end)| start as usize..end as usize),
-        )
+        self.part(spans.iter().map(|&(start, end)| start as usize..end as usize))
     }
 
     /// Returns the elements of the array that argument `i` is, each as an argument; `None` if it is none.
@@ -69,13 +65,7 @@ impl Args {
             return None;
         }
         let mut elements = SmallVec::<[Span; 4]>::new();
-        scan(
-            self.text.as_bytes(),
-            start,
-            MAX_DEPTH,
-            &mut Children::new(|_, span| elements.push(span)),
-        )
-        .ok()?;
+        scan(self.text.as_bytes(), start, MAX_DEPTH, &mut Children::new(|_, span| elements.push(span))).ok()?;
         Some(self.part(elements.into_iter()))
     }
 
@@ -151,11 +141,7 @@ impl Args {
             return Self::new();
         };
         let text = self.text.slice_ref(&self.text[base..base + len as usize]);
-        let mut part = Self {
-            text,
-            spans,
-            attachments: Vec::new(),
-        };
+        let mut part = Self { text, spans, attachments: Vec::new() };
         if !self.attachments.is_empty() {
             part.take_attachments(self);
         }
@@ -173,27 +159,17 @@ impl Args {
             });
             Some(place(new))
         });
-        self.attachments = taken
-            .iter()
-            .map(|num| whole.attachments[*num as usize].clone())
-            .collect();
+        self.attachments = taken.iter().map(|num| whole.attachments[*num as usize].clone()).collect();
     }
 
     /// Gives each placeholder the number that `number` makes of the one it has; `None` makes it `null`.
     fn renumber(&mut self, mut number: impl FnMut(Option<u32>) -> Option<u32>) {
         let found = find_placeholders(&self.text, &self.spans);
-        let numbers: SmallVec<[Option<u32>; 10]> =
-            found.iter().map(|hit| number(hit.num)).collect();
-        let is_same = found
-            .iter()
-            .zip(&numbers)
-            .all(|(hit, new)| new.is_some() && hit.num == *new);
+        let numbers: SmallVec<[Option<u32>; 10]> = found.iter().map(|hit| number(hit.num)).collect();
+        let is_same = found.iter().zip(&numbers).all(|(hit, new)| new.is_some() && hit.num == *new);
         if !is_same {
             let mut numbers = numbers.into_iter();
-            self.text = rewrite(&self.text, &mut self.spans, &found, |_| {
-                numbers.next().flatten()
-            })
-            .into();
+            self.text = rewrite(&self.text, &mut self.spans, &found, |_| numbers.next().flatten()).into();
         }
     }
 
@@ -208,12 +184,7 @@ impl Args {
         let base = text.len();
         text.push_str(&other.text);
         let _fits = place(text.len());
-        self.spans.extend(
-            other
-                .spans
-                .iter()
-                .map(|&(start, end)| (place(base) + start, place(base) + end)),
-        );
+        self.spans.extend(other.spans.iter().map(|&(start, end)| (place(base) + start, place(base) + end)));
         self.text = text.into();
     }
 }

@@ -18,9 +18,7 @@ use smallvec::SmallVec;
 
 pub use error::ArgsError;
 use placeholder::rewrite;
-pub(crate) use placeholder::{
-    Found, find as find_placeholders, neutralised, put as put_placeholder,
-};
+pub(crate) use placeholder::{Found, find as find_placeholders, neutralised, put as put_placeholder};
 
 /// Where each argument stands in the text, in bytes.
 pub(crate) type Spans = SmallVec<[(u32, u32); 4]>;
@@ -68,9 +66,7 @@ impl Args {
     /// Returns the JSON of argument `i`.
     #[must_use]
     pub fn raw(&self, i: usize) -> Option<&str> {
-        self.spans
-            .get(i)
-            .map(|&(start, end)| &self.text[start as usize..end as usize])
+        self.spans.get(i).map(|&(start, end)| &self.text[start as usize..end as usize])
     }
 
     /// Returns the attachments in the order of their numbers.
@@ -115,13 +111,9 @@ impl Args {
     pub fn binary(&self, i: usize) -> Option<&Bytes> {
         let (start, end) = *self.spans.get(i).filter(|_| !self.attachments.is_empty())?;
         match find_placeholders(&self.text, &[(start, end)])[..] {
-            [
-                Found {
-                    start: from,
-                    end: to,
-                    num: Some(num),
-                },
-            ] if (from, to) == (start as usize, end as usize) => self.attachments.get(num as usize),
+            [Found { start: from, end: to, num: Some(num) }] if (from, to) == (start as usize, end as usize) => {
+                self.attachments.get(num as usize)
+            }
             _ => None,
         }
     }
@@ -155,10 +147,7 @@ impl Args {
     /// Returns whether the last argument is a string, which an official client would take for an offset.
     #[must_use]
     pub fn last_is_string(&self) -> bool {
-        self.len()
-            .checked_sub(1)
-            .and_then(|last| self.raw(last))
-            .is_some_and(|raw| raw.starts_with('"'))
+        self.len().checked_sub(1).and_then(|last| self.raw(last)).is_some_and(|raw| raw.starts_with('"'))
     }
 
     /// Returns the bytes of text and attachments together.
@@ -169,11 +158,7 @@ impl Args {
 
     /// Makes arguments of parts that fit: valid JSON, its spans, and attachments for each placeholder if there are any.
     pub(crate) fn from_parts(text: ByteString, spans: Spans, attachments: Vec<Bytes>) -> Self {
-        Self {
-            text,
-            spans,
-            attachments,
-        }
+        Self { text, spans, attachments }
     }
 
     pub(crate) fn spans(&self) -> &[(u32, u32)] {

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer,
-    Unexpected, VariantAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, Unexpected, VariantAccess,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
@@ -27,10 +27,7 @@ impl<'a> Node<'a> {
         if object.get("_placeholder")? != &Value::Bool(true) {
             return None;
         }
-        let num = object
-            .get("num")?
-            .as_u64()
-            .and_then(|num| usize::try_from(num).ok())?;
+        let num = object.get("num")?.as_u64().and_then(|num| usize::try_from(num).ok())?;
         self.attachments.get(num)
     }
 
@@ -49,15 +46,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
             Value::Number(number) => number.deserialize_any(visitor),
             Value::String(text) => visitor.visit_str(text),
             Value::Array(elements) => {
-                let mut seq =
-                    SeqDeserializer::new(elements.iter().map(|element| self.child(element)));
+                let mut seq = SeqDeserializer::new(elements.iter().map(|element| self.child(element)));
                 let value = visitor.visit_seq(&mut seq)?;
                 seq.end().map(|()| value)
             }
             Value::Object(members) => {
-                let members = members
-                    .iter()
-                    .map(|(key, value)| (Key(key), self.child(value)));
+                let members = members.iter().map(|(key, value)| (Key(key), self.child(value)));
                 let mut map = MapDeserializer::new(members);
                 let value = visitor.visit_map(&mut map)?;
                 map.end().map(|()| value)
@@ -86,18 +80,10 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.value.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         if name == RAW_VALUE {
             return self.value.clone().deserialize_newtype_struct(name, visitor);
         }
@@ -111,28 +97,15 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.value {
-            Value::String(variant) => visitor.visit_enum(Variant {
-                name: variant,
-                content: None,
-            }),
+            Value::String(variant) => visitor.visit_enum(Variant { name: variant, content: None }),
             Value::Object(members) if members.len() == 1 => {
                 let mut members = members.iter();
-                let (name, value) = members
-                    .next()
-                    .ok_or_else(|| Error::custom("a map without its member"))?;
-                visitor.visit_enum(Variant {
-                    name,
-                    content: Some(self.child(value)),
-                })
+                let (name, value) = members.next().ok_or_else(|| Error::custom("a map without its member"))?;
+                visitor.visit_enum(Variant { name, content: Some(self.child(value)) })
             }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => Err(Error::invalid_type(
-                Unexpected::Other("something else"),
-                &"a string or a map with one key",
-            )),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(Error::invalid_type(Unexpected::Other("something else"), &"a string or a map with one key"))
+            }
         }
     }
 
@@ -190,11 +163,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -222,10 +191,7 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
     type Error = Error;
     type Variant = Content<'a>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(
-        self,
-        seed: S,
-    ) -> Result<(S::Value, Content<'a>), Error> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Content<'a>), Error> {
         let variant = seed.deserialize(StrDeserializer::<Error>::new(self.name))?;
         Ok((variant, Content(self.content)))
     }
@@ -235,8 +201,7 @@ struct Content<'a>(Option<Node<'a>>);
 
 impl<'a> Content<'a> {
     fn some(self, expected: &str) -> Result<Node<'a>, Error> {
-        self.0
-            .ok_or_else(|| Error::invalid_type(Unexpected::UnitVariant, &expected))
+        self.0.ok_or_else(|| Error::invalid_type(Unexpected::UnitVariant, &expected))
     }
 }
 
@@ -255,11 +220,7 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         self.some("tuple variant")?.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         self.some("struct variant")?.deserialize_any(visitor)
     }
 }

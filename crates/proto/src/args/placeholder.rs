@@ -19,11 +19,7 @@ pub(crate) struct Found {
 /// Finds the placeholders in the values at `spans`, in the order of the text. As in the reference an object is one when its
 /// member `_placeholder` is `true`, whatever else it holds, and what is inside one does not count.
 pub(crate) fn find(text: &str, spans: &[(u32, u32)]) -> Vec<Found> {
-    let mut finder = Finder {
-        text: text.as_bytes(),
-        open: Vec::new(),
-        found: Vec::new(),
-    };
+    let mut finder = Finder { text: text.as_bytes(), open: Vec::new(), found: Vec::new() };
     for &(start, _) in spans {
         let end = scan(finder.text, start as usize, MAX_DEPTH, &mut finder);
         debug_assert!(end.is_ok(), "the text of arguments is valid");
@@ -79,9 +75,7 @@ pub(crate) fn neutralised(text: &str, spans: &mut Spans, own: &[usize]) -> Optio
     if found.iter().all(is_own) {
         return None;
     }
-    Some(rewrite(text, spans, &found, |hit| {
-        hit.num.filter(|_| is_own(hit))
-    }))
+    Some(rewrite(text, spans, &found, |hit| hit.num.filter(|_| is_own(hit))))
 }
 
 /// Reads along with the scanner.
@@ -127,28 +121,15 @@ impl Finder<'_> {
 impl Visitor for Finder<'_> {
     fn open(&mut self, at: usize, _is_object: bool) {
         self.note(None);
-        self.open.push(Container {
-            start: at,
-            member: Member::Other,
-            is_placeholder: false,
-            num: None,
-        });
+        self.open.push(Container { start: at, member: Member::Other, is_placeholder: false, num: None });
     }
 
     fn close(&mut self, end: usize) {
         let Some(container) = self.open.pop().filter(|container| container.is_placeholder) else {
             return;
         };
-        while self
-            .found
-            .pop_if(|inner| inner.start > container.start)
-            .is_some()
-        {}
-        self.found.push(Found {
-            start: container.start,
-            end,
-            num: container.num,
-        });
+        while self.found.pop_if(|inner| inner.start > container.start).is_some() {}
+        self.found.push(Found { start: container.start, end, num: container.num });
     }
 
     fn key(&mut self, span: Span) {

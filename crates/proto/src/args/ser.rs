@@ -21,31 +21,15 @@ pub(super) fn serialize<T: Serialize + ?Sized>(value: &T, spread: bool) -> Resul
     let (written, shape) = (Cell::new(0), Cell::new(Shape::One));
     let mut text = Vec::with_capacity(128);
     let mut taken = Taken::default();
-    let writer = Writer {
-        out: &mut text,
-        written: &written,
-    };
-    let collect = Collect {
-        written: &written,
-        shape: &shape,
-        depth: 0,
-        taken: &mut taken,
-    };
+    let writer = Writer { out: &mut text, written: &written };
+    let collect = Collect { written: &written, shape: &shape, depth: 0, taken: &mut taken };
     let mut json = serde_json::Serializer::with_formatter(writer, collect);
-    let result = if spread {
-        value.serialize(Top {
-            json: &mut json,
-            shape: &shape,
-        })
-    } else {
-        value.serialize(&mut json)
-    };
+    let result =
+        if spread { value.serialize(Top { json: &mut json, shape: &shape }) } else { value.serialize(&mut json) };
     if let Err(error) = result {
         return Err(taken.refused.unwrap_or(ArgsError::Json(error)));
     }
-    let text = String::from_utf8(text)
-        .map_err(serde::ser::Error::custom)
-        .map_err(ArgsError::Json)?;
+    let text = String::from_utf8(text).map_err(serde::ser::Error::custom).map_err(ArgsError::Json)?;
     finish(text, shape.get(), taken)
 }
 
@@ -73,16 +57,11 @@ fn finish(text: String, shape: Shape, taken: Taken) -> Result<Args, ArgsError> {
     for span in &mut spans {
         *span = (span.0 - place(offset), span.1 - place(offset));
     }
-    let own: SmallVec<[usize; MAX_ATTACHMENTS]> =
-        taken.places.iter().map(|at| at - offset).collect();
+    let own: SmallVec<[usize; MAX_ATTACHMENTS]> = taken.places.iter().map(|at| at - offset).collect();
     if let Some(text) = neutralised(&text[range.clone()], &mut spans, &own) {
         return Ok(Args::from_parts(text.into(), spans, taken.attachments));
     }
-    Ok(Args::from_parts(
-        fitted(text, range),
-        spans,
-        taken.attachments,
-    ))
+    Ok(Args::from_parts(fitted(text, range), spans, taken.attachments))
 }
 
 /// Returns a part of the text without the slack of the buffer it was written in: arguments are kept for long.
@@ -141,11 +120,7 @@ impl Collect<'_> {
 
     /// The packet is an array around the arguments; a tuple at the top is that array itself.
     fn max_depth(&self) -> usize {
-        if self.shape.get() == Shape::Several {
-            MAX_DEPTH
-        } else {
-            MAX_DEPTH - 1
-        }
+        if self.shape.get() == Shape::Several { MAX_DEPTH } else { MAX_DEPTH - 1 }
     }
 
     fn is_argument(&self) -> bool {
@@ -164,17 +139,12 @@ impl Formatter for Collect<'_> {
         writer.write_all(b"]")
     }
 
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         if !first {
             writer.write_all(b",")?;
         }
         if self.is_argument() {
-            let start =
-                u32::try_from(self.written.get()).map_err(|_| self.refuse(ArgsError::TooLong))?;
+            let start = u32::try_from(self.written.get()).map_err(|_| self.refuse(ArgsError::TooLong))?;
             self.taken.spans.push((start, start));
         }
         Ok(())
@@ -182,8 +152,7 @@ impl Formatter for Collect<'_> {
 
     fn end_array_value<W: ?Sized + io::Write>(&mut self, _writer: &mut W) -> io::Result<()> {
         if self.is_argument() {
-            let end =
-                u32::try_from(self.written.get()).map_err(|_| self.refuse(ArgsError::TooLong))?;
+            let end = u32::try_from(self.written.get()).map_err(|_| self.refuse(ArgsError::TooLong))?;
             if let Some(span) = self.taken.spans.last_mut() {
                 span.1 = end;
             }
@@ -201,11 +170,7 @@ impl Formatter for Collect<'_> {
         writer.write_all(b"}")
     }
 
-    fn write_byte_array<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        value: &[u8],
-    ) -> io::Result<()> {
+    fn write_byte_array<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: &[u8]) -> io::Result<()> {
         let num = self.taken.attachments.len();
         if num == MAX_ATTACHMENTS {
             return Err(self.refuse(ArgsError::TooManyAttachments));
@@ -221,17 +186,8 @@ impl Formatter for Collect<'_> {
     }
 
     /// What serde_json passes through unread may be nested as well.
-    fn write_raw_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        match scan(
-            fragment.as_bytes(),
-            0,
-            self.max_depth() - self.depth,
-            &mut (),
-        ) {
+    fn write_raw_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        match scan(fragment.as_bytes(), 0, self.max_depth() - self.depth, &mut ()) {
             Err(Invalid::TooDeep) => Err(self.refuse(ArgsError::TooDeep)),
             _ => writer.write_all(fragment.as_bytes()),
         }

@@ -39,14 +39,11 @@ impl<'a, W: io::Write, F: Formatter> Serializer for Top<'a, W, F> {
     type Error = serde_json::Error;
     type SerializeSeq = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeSeq;
     type SerializeTuple = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeTuple;
-    type SerializeTupleStruct =
-        <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeTupleStruct;
-    type SerializeTupleVariant =
-        <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeTupleVariant;
+    type SerializeTupleStruct = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeTupleStruct;
+    type SerializeTupleVariant = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeTupleVariant;
     type SerializeMap = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeMap;
     type SerializeStruct = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeStruct;
-    type SerializeStructVariant =
-        <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeStructVariant;
+    type SerializeStructVariant = <&'a mut serde_json::Serializer<W, F> as Serializer>::SerializeStructVariant;
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, Self::Error> {
         self.shape.set(Shape::Several);
@@ -90,11 +87,7 @@ impl<'a, W: io::Write, F: Formatter> Serializer for Top<'a, W, F> {
         self.json.serialize_some(value)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Self::Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Self::Error> {
         self.json.serialize_newtype_struct(name, value)
     }
 
@@ -105,8 +98,7 @@ impl<'a, W: io::Write, F: Formatter> Serializer for Top<'a, W, F> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Self::Error> {
-        self.json
-            .serialize_newtype_variant(name, index, variant, value)
+        self.json.serialize_newtype_variant(name, index, variant, value)
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Self::Error> {

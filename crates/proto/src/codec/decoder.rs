@@ -25,11 +25,7 @@ impl Decoder {
     /// # Errors
     ///
     /// What the peer did wrong. The packet that was pending is dropped; the reference closes the connection.
-    pub fn decode(
-        &mut self,
-        codec: Codec,
-        message: Message,
-    ) -> Result<Option<Packet>, DecodeError> {
+    pub fn decode(&mut self, codec: Codec, message: Message) -> Result<Option<Packet>, DecodeError> {
         match (codec.parser, message, self.pending.take()) {
             (Parser::Default, Message::Text(text), None) => {
                 let (packet, missing) = json::decode(&text, codec.version)?;
@@ -40,11 +36,8 @@ impl Decoder {
                 Ok(None)
             }
             (Parser::Default, Message::Binary(data), Some(mut partial)) => {
-                if let Body::Event {
-                    event: crate::Event { args, .. },
-                    ..
-                }
-                | Body::Ack { args, .. } = &mut partial.packet.body
+                if let Body::Event { event: crate::Event { args, .. }, .. } | Body::Ack { args, .. } =
+                    &mut partial.packet.body
                 {
                     args.attach(data);
                 }
@@ -55,12 +48,8 @@ impl Decoder {
                 self.pending = Some(partial);
                 Ok(None)
             }
-            (Parser::Msgpack, Message::Binary(data), _) => {
-                msgpack::decode(&data, codec.version).map(Some)
-            }
-            (Parser::Default, Message::Text(_), Some(_)) => {
-                Err(DecodeError::TextBetweenAttachments)
-            }
+            (Parser::Msgpack, Message::Binary(data), _) => msgpack::decode(&data, codec.version).map(Some),
+            (Parser::Default, Message::Text(_), Some(_)) => Err(DecodeError::TextBetweenAttachments),
             (Parser::Default, Message::Binary(_), None) => Err(DecodeError::UnexpectedBinary),
             (Parser::Msgpack, Message::Text(_), _) => Err(DecodeError::UnexpectedText),
         }

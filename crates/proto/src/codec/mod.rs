@@ -67,11 +67,7 @@ impl Codec {
     /// Writes that there is no such namespace; the same in both protocols.
     #[must_use]
     pub fn invalid_namespace(self, ns: &str) -> Messages {
-        self.control(
-            json::CONNECT_ERROR,
-            ns,
-            Some(&json::error_payload("Invalid namespace", None)),
-        )
+        self.control(json::CONNECT_ERROR, ns, Some(&json::error_payload("Invalid namespace", None)))
     }
 
     /// Writes that the client has left, or leaves.

@@ -19,19 +19,13 @@ pub(super) fn encode(data: &[u8], out: &mut String) {
 
 /// Decodes whatever there is: both alphabets, padding or none, foreign characters skipped, bits left over dropped.
 pub(super) fn decode(text: &str) -> Vec<u8> {
-    INDIFFERENT
-        .decode(text)
-        .unwrap_or_else(|_| decode_leniently(text))
+    INDIFFERENT.decode(text).unwrap_or_else(|_| decode_leniently(text))
 }
 
 fn decode_leniently(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
-    for value in text
-        .bytes()
-        .take_while(|byte| *byte != b'=')
-        .filter_map(value_of)
-    {
+    for value in text.bytes().take_while(|byte| *byte != b'=').filter_map(value_of) {
         bits = bits << 6 | u32::from(value);
         count += 6;
         if count >= 8 {

@@ -36,12 +36,7 @@ impl Open<'_> {
             }
             quote(&mut out, upgrade);
         }
-        let Self {
-            ping_interval_ms,
-            ping_timeout_ms,
-            max_payload,
-            ..
-        } = self;
+        let Self { ping_interval_ms, ping_timeout_ms, max_payload, .. } = self;
         let _infallible = write!(
             out,
             "],\"pingInterval\":{ping_interval_ms},\"pingTimeout\":{ping_timeout_ms},\"maxPayload\":{max_payload}}}"

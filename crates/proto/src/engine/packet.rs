@@ -52,10 +52,7 @@ impl EnginePacket {
     /// # Errors
     ///
     /// The text is empty or its first character is no type.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "a packet takes over the text that it is"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "a packet takes over the text that it is")]
     pub fn decode_text(text: ByteString) -> Result<Self, EngineError> {
         let version = match text.as_bytes().strip_prefix(b"b4") {
             Some(base64) if base64.len() % 4 == 0 => Version::V3,
@@ -160,10 +157,7 @@ impl EnginePacket {
     /// The content, empty if there is none or if it is binary.
     fn text(&self) -> &str {
         match self {
-            Self::Open(text)
-            | Self::Ping(text)
-            | Self::Pong(text)
-            | Self::Message(Message::Text(text)) => text,
+            Self::Open(text) | Self::Ping(text) | Self::Pong(text) | Self::Message(Message::Text(text)) => text,
             Self::Close | Self::Upgrade | Self::Noop | Self::Message(Message::Binary(_)) => "",
         }
     }
@@ -203,8 +197,7 @@ fn decode_v3_base64(rest: &str) -> Result<EnginePacket, EngineError> {
 
 /// Makes text of bytes, invalid UTF-8 replaced; valid text is not copied.
 pub(super) fn lossy(data: &Bytes) -> ByteString {
-    ByteString::try_from(data.clone())
-        .unwrap_or_else(|_| String::from_utf8_lossy(data).into_owned().into())
+    ByteString::try_from(data.clone()).unwrap_or_else(|_| String::from_utf8_lossy(data).into_owned().into())
 }
 
 impl fmt::Display for EngineError {

@@ -50,20 +50,14 @@ pub fn decode(version: Version, binary: bool, body: Bytes, max_packets: usize) -
 #[must_use]
 pub fn encode(version: Version, b64: bool, packets: &[EnginePacket]) -> Encoded {
     if version == Version::V3 && !b64 && packets.iter().any(EnginePacket::is_binary) {
-        return Encoded {
-            body: v3::encode_binary(packets).into(),
-            binary: true,
-        };
+        return Encoded { body: v3::encode_binary(packets).into(), binary: true };
     }
     let mut out = String::with_capacity(packets.iter().map(|packet| packet.text_len() + 12).sum());
     match version {
         Version::V3 => v3::encode_text(packets, &mut out),
         Version::V4 => encode_v4(packets, &mut out),
     }
-    Encoded {
-        body: out.into(),
-        binary: false,
-    }
+    Encoded { body: out.into(), binary: false }
 }
 
 fn items_v4(body: &Bytes) -> impl Iterator<Item = Result<EnginePacket, EngineError>> {
@@ -87,10 +81,7 @@ fn encode_v4(packets: &[EnginePacket], out: &mut String) {
     }
 }
 
-fn collect(
-    items: impl Iterator<Item = Result<EnginePacket, EngineError>>,
-    max_packets: usize,
-) -> Decoded {
+fn collect(items: impl Iterator<Item = Result<EnginePacket, EngineError>>, max_packets: usize) -> Decoded {
     let mut decoded = Decoded::default();
     for item in items {
         match item {

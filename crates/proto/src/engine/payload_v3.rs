@@ -28,11 +28,7 @@ pub(super) fn encode_text(packets: &[EnginePacket], out: &mut String) {
     }
     for packet in packets {
         let text = packet.encode_text(Version::V3);
-        let units = if text.is_ascii() {
-            text.len()
-        } else {
-            text.encode_utf16().count()
-        };
+        let units = if text.is_ascii() { text.len() } else { text.encode_utf16().count() };
         let _infallible = write!(out, "{units}:{text}");
     }
 }
@@ -68,19 +64,11 @@ pub(super) struct TextItems {
 
 impl TextItems {
     pub(super) fn new(body: ByteString) -> Self {
-        Self {
-            rest: body,
-            started: false,
-        }
+        Self { rest: body, started: false }
     }
 
     fn read(&mut self) -> Item {
-        let digits = self
-            .rest
-            .bytes()
-            .take(MAX_LENGTH_DIGITS)
-            .take_while(u8::is_ascii_digit)
-            .count();
+        let digits = self.rest.bytes().take(MAX_LENGTH_DIGITS).take_while(u8::is_ascii_digit).count();
         let (length, rest) = self.rest.split_at(digits);
         let units = length.parse().map_err(|_| EngineError::InvalidLength)?;
         if !rest.starts_with(':') {
@@ -136,10 +124,7 @@ pub(super) struct BinaryItems {
 
 impl BinaryItems {
     pub(super) fn new(body: Bytes) -> Self {
-        Self {
-            rest: body,
-            started: false,
-        }
+        Self { rest: body, started: false }
     }
 
     fn read(&mut self) -> Item {

@@ -28,17 +28,8 @@ pub(crate) trait Visitor {
 impl Visitor for () {}
 
 /// Reads the one value that starts at `at`, blanks before it allowed, and returns where it ends.
-pub(crate) fn scan(
-    text: &[u8],
-    mut at: usize,
-    max_depth: usize,
-    visitor: &mut impl Visitor,
-) -> Result<usize, Invalid> {
-    let mut open = Open {
-        objects: 0,
-        depth: 0,
-        max: max_depth.min(MAX_DEPTH),
-    };
+pub(crate) fn scan(text: &[u8], mut at: usize, max_depth: usize, visitor: &mut impl Visitor) -> Result<usize, Invalid> {
+    let mut open = Open { objects: 0, depth: 0, max: max_depth.min(MAX_DEPTH) };
     loop {
         at = skip_blanks(text, at);
         match text.get(at) {
@@ -92,12 +83,7 @@ pub(crate) struct Children<F> {
 
 impl<F: FnMut(Option<Span>, Span)> Children<F> {
     pub(crate) fn new(found: F) -> Self {
-        Self {
-            found,
-            depth: 0,
-            start: 0,
-            key: None,
-        }
+        Self { found, depth: 0, start: 0, key: None }
     }
 }
 
@@ -159,12 +145,7 @@ enum Next {
 }
 
 /// Goes on behind a value: over closing brackets to the next value or the end.
-fn after_value(
-    text: &[u8],
-    mut at: usize,
-    open: &mut Open,
-    visitor: &mut impl Visitor,
-) -> Result<Next, Invalid> {
+fn after_value(text: &[u8], mut at: usize, open: &mut Open, visitor: &mut impl Visitor) -> Result<Next, Invalid> {
     while open.depth > 0 {
         at = skip_blanks(text, at);
         match (text.get(at), open.is_object()) {
@@ -194,11 +175,7 @@ fn key(text: &[u8], at: usize, visitor: &mut impl Visitor) -> Result<usize, Inva
     let end = string_end(text, at + 1)?;
     visitor.key(at..end);
     let colon = skip_blanks(text, end);
-    if text.get(colon) == Some(&b':') {
-        Ok(colon + 1)
-    } else {
-        Err(Invalid::Syntax)
-    }
+    if text.get(colon) == Some(&b':') { Ok(colon + 1) } else { Err(Invalid::Syntax) }
 }
 
 fn scalar_end(text: &[u8], at: usize) -> Result<usize, Invalid> {
@@ -213,11 +190,7 @@ fn scalar_end(text: &[u8], at: usize) -> Result<usize, Invalid> {
 }
 
 fn literal_end(text: &[u8], at: usize, literal: &[u8]) -> Result<usize, Invalid> {
-    if text[at..].starts_with(literal) {
-        Ok(at + literal.len())
-    } else {
-        Err(Invalid::Syntax)
-    }
+    if text[at..].starts_with(literal) { Ok(at + literal.len()) } else { Err(Invalid::Syntax) }
 }
 
 /// Finds the end of a string, `at` being behind its first quote.
@@ -226,11 +199,7 @@ fn string_end(text: &[u8], mut at: usize) -> Result<usize, Invalid> {
         at = plain_end(text, at);
         match text[at..] {
             [b'"', ..] => return Ok(at + 1),
-            [
-                b'\\',
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-                ..,
-            ] => at += 2,
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
             [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(u8::is_ascii_hexdigit) => {
                 at += 6;
             }
@@ -266,9 +235,5 @@ fn digits_end(text: &[u8], start: usize) -> Result<usize, Invalid> {
     while let Some(b'0'..=b'9') = text.get(at) {
         at += 1;
     }
-    if at > start {
-        Ok(at)
-    } else {
-        Err(Invalid::Syntax)
-    }
+    if at > start { Ok(at) } else { Err(Invalid::Syntax) }
 }

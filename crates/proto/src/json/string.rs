@@ -45,8 +45,7 @@ pub(crate) fn string_is(raw: &[u8], text: &str) -> bool {
     if inner == text.as_bytes() {
         return true;
     }
-    memchr::memchr(b'\\', inner).is_some()
-        && std::str::from_utf8(raw).is_ok_and(|raw| unquote(raw) == text)
+    memchr::memchr(b'\\', inner).is_some() && std::str::from_utf8(raw).is_ok_and(|raw| unquote(raw) == text)
 }
 
 /// Returns the place of the first byte from `at` on that a string cannot hold as it is: a quote, a backslash or a control
@@ -59,10 +58,7 @@ pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while text
-        .get(at)
-        .is_some_and(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
-    {
+    while text.get(at).is_some_and(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\') {
         at += 1;
     }
     at
@@ -111,15 +107,9 @@ fn unescape(rest: &[u8]) -> (char, usize) {
                 && let second @ 0xdc00..0xe000 = code_unit(low)
             {
                 let point = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return (
-                    char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    11,
-                );
+                return (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 11);
             }
-            (
-                char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                5,
-            )
+            (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 5)
         }
         [byte, ..] => (char::from(*byte), 1),
         [] => (char::REPLACEMENT_CHARACTER, 0),
@@ -128,9 +118,7 @@ fn unescape(rest: &[u8]) -> (char, usize) {
 
 /// Reads four hexadecimal digits.
 fn code_unit(digits: &[u8]) -> u32 {
-    digits.iter().take(4).fold(0, |sum, digit| {
-        sum << 4 | char::from(*digit).to_digit(16).unwrap_or(0)
-    })
+    digits.iter().take(4).fold(0, |sum, digit| sum << 4 | char::from(*digit).to_digit(16).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -142,14 +130,8 @@ mod tests {
     #[test]
     fn escapes_are_those_of_javascript() {
         let mut out = String::new();
-        quote(
-            &mut out,
-            "a\"\\/\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}€\u{1f600}\u{2028}",
-        );
-        assert_eq!(
-            out,
-            "\"a\\\"\\\\/\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}€\u{1f600}\u{2028}\""
-        );
+        quote(&mut out, "a\"\\/\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}€\u{1f600}\u{2028}");
+        assert_eq!(out, "\"a\\\"\\\\/\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}€\u{1f600}\u{2028}\"");
     }
 
     #[test]

@@ -94,13 +94,7 @@ fn the_grammar_is_that_of_serde_json() {
 
 #[test]
 fn depth_is_counted_to_the_level() {
-    let nested = |levels: usize| {
-        format!(
-            "{}{}",
-            "[{\"a\":".repeat(levels / 2),
-            "[".repeat(levels % 2)
-        )
-    };
+    let nested = |levels: usize| format!("{}{}", "[{\"a\":".repeat(levels / 2), "[".repeat(levels % 2));
     for levels in [1, 2, 63, 64, 127, 128] {
         let open = nested(levels);
         let close: String = open
@@ -115,17 +109,9 @@ fn depth_is_counted_to_the_level() {
         let inner = if levels % 2 == 0 { "1" } else { "" };
         let text = format!("{open}{inner}{close}");
         assert_eq!(is_valid(&text, levels), Ok(true), "{levels}");
-        assert_eq!(
-            is_valid(&text, levels - 1),
-            Err(Invalid::TooDeep),
-            "{levels}"
-        );
+        assert_eq!(is_valid(&text, levels - 1), Err(Invalid::TooDeep), "{levels}");
     }
-    assert_eq!(
-        is_valid(&nested(129), 500),
-        Err(Invalid::TooDeep),
-        "the word has 128 bits"
-    );
+    assert_eq!(is_valid(&nested(129), 500), Err(Invalid::TooDeep), "the word has 128 bits");
 }
 
 #[test]
@@ -146,19 +132,9 @@ fn children_are_told_with_their_keys() {
     let (some, none) = (|key: &str| Some(key.to_owned()), None);
     assert_eq!(
         told("[1, [2,[3]] ,{\"a\":4}]"),
-        [
-            (none.clone(), "1".into()),
-            (none.clone(), "[2,[3]]".into()),
-            (none, "{\"a\":4}".into())
-        ]
+        [(none.clone(), "1".into()), (none.clone(), "[2,[3]]".into()), (none, "{\"a\":4}".into())]
     );
-    assert_eq!(
-        told("{\"a\" : 1,\"b\":{\"c\":2}}"),
-        [
-            (some("\"a\""), "1".into()),
-            (some("\"b\""), "{\"c\":2}".into())
-        ]
-    );
+    assert_eq!(told("{\"a\" : 1,\"b\":{\"c\":2}}"), [(some("\"a\""), "1".into()), (some("\"b\""), "{\"c\":2}".into())]);
     assert_eq!(told("1"), []);
 }
 
@@ -171,11 +147,7 @@ impl Visitor for Balance {
         self.0.push(at);
     }
     fn close(&mut self, end: usize) {
-        assert!(
-            self.0
-                .pop()
-                .is_some_and(|start| start < end && end <= self.1)
-        );
+        assert!(self.0.pop().is_some_and(|start| start < end && end <= self.1));
     }
     fn scalar(&mut self, span: Span) {
         assert!(span.start < span.end && span.end <= self.1);

@@ -33,10 +33,7 @@ impl Assembly {
     pub(super) fn new(opcode: Opcode, deflated: bool) -> Self {
         let text = opcode == Opcode::Text;
         let body = match (deflated, text) {
-            (true, _) => Body::Deflated {
-                text,
-                data: Vec::new(),
-            },
+            (true, _) => Body::Deflated { text, data: Vec::new() },
             (false, true) => Body::Text(TextBuffer::default()),
             (false, false) => Body::Binary(Vec::new()),
         };
@@ -46,11 +43,7 @@ impl Assembly {
     /// Counts a frame before any of it is taken.
     pub(super) fn announce(&mut self, len: u64, max: usize) -> Result<(), Error> {
         self.announced = self.announced.saturating_add(len);
-        if self.announced > max as u64 {
-            Err(Error::TooBig)
-        } else {
-            Ok(())
-        }
+        if self.announced > max as u64 { Err(Error::TooBig) } else { Ok(()) }
     }
 
     /// Appends unmasked bytes; `more` are still to come in the same frame.
@@ -83,21 +76,10 @@ impl Assembly {
 }
 
 /// Makes a message of a compressed payload.
-pub(super) fn inflated(
-    text: bool,
-    data: &[u8],
-    max: usize,
-    inflater: &mut Inflater,
-) -> Result<Item, Error> {
+pub(super) fn inflated(text: bool, data: &[u8], max: usize, inflater: &mut Inflater) -> Result<Item, Error> {
     let mut out = Vec::new();
     inflater.inflate(data, max, &mut out)?;
-    if text {
-        ByteString::try_from(out)
-            .map(Item::Text)
-            .map_err(|_| Error::Utf8)
-    } else {
-        Ok(Item::Binary(out.into()))
-    }
+    if text { ByteString::try_from(out).map(Item::Text).map_err(|_| Error::Utf8) } else { Ok(Item::Binary(out.into())) }
 }
 
 /// Makes an item of the payload of a frame that is whole, not compressed, and no continuation.
@@ -120,9 +102,5 @@ pub(super) const NOTHING_TO_CONTINUE: Error = Error::Protocol("continuation with
 /// Bytes to reserve so that `piece` more fit: doubling, but never more than what is known to follow, so that neither an
 /// announced length alone takes memory nor a message ends in a buffer twice its size.
 pub(super) fn room(len: usize, capacity: usize, piece: usize, more: usize) -> usize {
-    if capacity - len >= piece {
-        0
-    } else {
-        piece + more.min(len)
-    }
+    if capacity - len >= piece { 0 } else { piece + more.min(len) }
 }

@@ -50,10 +50,7 @@ impl Decoder {
     /// Makes a decoder at rest.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            partial: None,
-        }
+        Self { config, partial: None }
     }
 
     /// Takes bytes from `chunk[*at..]`, which are unmasked in place, and moves `at` behind them.
@@ -65,12 +62,7 @@ impl Decoder {
     ///
     /// What the peer did wrong, as soon as it can be seen. The decoder must not be used after an error, nor for what
     /// follows a close frame.
-    pub fn decode(
-        &mut self,
-        chunk: &mut [u8],
-        at: &mut usize,
-        inflater: &mut Inflater,
-    ) -> Result<Option<Item>, Error> {
+    pub fn decode(&mut self, chunk: &mut [u8], at: &mut usize, inflater: &mut Inflater) -> Result<Option<Item>, Error> {
         let mut partial = match self.partial.take() {
             Some(partial) => partial,
             None => match self.whole_frame(chunk, at, inflater)? {
@@ -89,18 +81,11 @@ impl Decoder {
     /// Returns how many bytes of incomplete frames and messages are kept.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.partial
-            .as_ref()
-            .map_or(0, |partial| partial.buffered())
+        self.partial.as_ref().map_or(0, |partial| partial.buffered())
     }
 
     /// The common case: a message of one frame that lies wholly in the chunk is validated and copied once.
-    fn whole_frame(
-        &self,
-        chunk: &mut [u8],
-        at: &mut usize,
-        inflater: &mut Inflater,
-    ) -> Result<Option<Item>, Error> {
+    fn whole_frame(&self, chunk: &mut [u8], at: &mut usize, inflater: &mut Inflater) -> Result<Option<Item>, Error> {
         let Some(header) = self.config.header(&chunk[*at..])? else {
             return Ok(None);
         };
@@ -111,22 +96,15 @@ impl Decoder {
             return Err(Error::TooBig);
         }
         let start = *at + header.size;
-        let Some(payload) = usize::try_from(header.len)
-            .ok()
-            .filter(|_| header.fin)
-            .and_then(|len| chunk[start..].get_mut(..len))
+        let Some(payload) =
+            usize::try_from(header.len).ok().filter(|_| header.fin).and_then(|len| chunk[start..].get_mut(..len))
         else {
             return Ok(None);
         };
         mask::apply(payload, header.mask);
         *at = start + payload.len();
         let item = if header.rsv1 {
-            assembly::inflated(
-                header.opcode == Opcode::Text,
-                payload,
-                self.config.max_message,
-                inflater,
-            )?
+            assembly::inflated(header.opcode == Opcode::Text, payload, self.config.max_message, inflater)?
         } else {
             assembly::plain(header.opcode, payload)?
         };
@@ -165,12 +143,7 @@ impl Partial {
     }
 
     /// Returns the frame that is coming, or the one whose header ends in the chunk.
-    fn next_frame(
-        &mut self,
-        config: Config,
-        chunk: &[u8],
-        at: &mut usize,
-    ) -> Result<Option<Frame>, Error> {
+    fn next_frame(&mut self, config: Config, chunk: &[u8], at: &mut usize) -> Result<Option<Frame>, Error> {
         if let Some(frame) = self.frame.take() {
             return Ok(Some(frame));
         }
@@ -186,21 +159,14 @@ impl Partial {
         *at += header.size - kept;
         self.head_len = 0;
         self.start_frame(&header, config.max_message)?;
-        Ok(Some(Frame {
-            opcode: header.opcode,
-            fin: header.fin,
-            mask: header.mask,
-            remaining: header.len,
-        }))
+        Ok(Some(Frame { opcode: header.opcode, fin: header.fin, mask: header.mask, remaining: header.len }))
     }
 
     /// Judges whether the frame may come now, and counts it.
     fn start_frame(&mut self, header: &Header, max: usize) -> Result<(), Error> {
         let message = match (header.opcode, &mut self.message) {
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
-            (Opcode::Text | Opcode::Binary, empty @ None) => {
-                empty.insert(Assembly::new(header.opcode, header.rsv1))
-            }
+            (Opcode::Text | Opcode::Binary, empty @ None) => empty.insert(Assembly::new(header.opcode, header.rsv1)),
             (Opcode::Continuation, Some(message)) => message,
             (Opcode::Continuation, None) => return Err(assembly::NOTHING_TO_CONTINUE),
             (Opcode::Text | Opcode::Binary, Some(_)) => {
@@ -210,25 +176,18 @@ impl Partial {
         message.announce(header.len, max)
     }
 
-    fn take_payload(
-        &mut self,
-        frame: &mut Frame,
-        chunk: &mut [u8],
-        at: &mut usize,
-    ) -> Result<(), Error> {
+    fn take_payload(&mut self, frame: &mut Frame, chunk: &mut [u8], at: &mut usize) -> Result<(), Error> {
         let available = &mut chunk[*at..];
-        let len = usize::try_from(frame.remaining)
-            .map_or(available.len(), |remaining| remaining.min(available.len()));
+        let len = usize::try_from(frame.remaining).map_or(available.len(), |remaining| remaining.min(available.len()));
         let bytes = &mut available[..len];
         mask::apply(bytes, frame.mask);
         frame.mask.rotate_left(len % 4);
         frame.remaining -= len as u64;
         *at += len;
         match &mut self.message {
-            Some(message) if !frame.opcode.is_control() => message.push(
-                bytes,
-                usize::try_from(frame.remaining).unwrap_or(usize::MAX),
-            ),
+            Some(message) if !frame.opcode.is_control() => {
+                message.push(bytes, usize::try_from(frame.remaining).unwrap_or(usize::MAX))
+            }
             _ => {
                 self.control.extend_from_slice(bytes);
                 Ok(())
@@ -236,12 +195,7 @@ impl Partial {
         }
     }
 
-    fn end_frame(
-        &mut self,
-        frame: &Frame,
-        config: Config,
-        inflater: &mut Inflater,
-    ) -> Result<Option<Item>, Error> {
+    fn end_frame(&mut self, frame: &Frame, config: Config, inflater: &mut Inflater) -> Result<Option<Item>, Error> {
         if frame.opcode.is_control() {
             let payload = std::mem::take(&mut self.control);
             return assembly::plain(frame.opcode, &payload).map(Some);

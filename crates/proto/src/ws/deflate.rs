@@ -34,9 +34,7 @@ impl Deflater {
             // "an empty fragment is a single byte 0x00" once the tail is off (7.2.3.6).
             return out.push(0);
         }
-        let stream = self
-            .stream
-            .get_or_insert_with(|| Compress::new(Compression::default(), false));
+        let stream = self.stream.get_or_insert_with(|| Compress::new(Compression::default(), false));
         stream.reset();
         let mut input = data;
         out.reserve(data.len() / 2 + 64);
@@ -50,10 +48,7 @@ impl Deflater {
             }
             out.reserve(data.len() / 2 + 64);
         }
-        debug_assert!(
-            out.ends_with(&TAIL),
-            "a sync flush ends on an empty stored block"
-        );
+        debug_assert!(out.ends_with(&TAIL), "a sync flush ends on an empty stored block");
         out.truncate(out.len() - TAIL.len());
     }
 }
@@ -97,9 +92,7 @@ fn inflate_part<'a>(
             out.reserve_exact(room.min(INFLATE_STEP.max(out.len())));
         }
         let (before, held) = (stream.total_in(), out.len());
-        let status = stream
-            .decompress_vec(input, out, FlushDecompress::Sync)
-            .map_err(|_| Error::Deflate)?;
+        let status = stream.decompress_vec(input, out, FlushDecompress::Sync).map_err(|_| Error::Deflate)?;
         let consumed = taken(before, stream.total_in());
         input = &input[consumed..];
         if out.len() > limit {

@@ -14,10 +14,7 @@ pub fn negotiate_deflate(offer: &str) -> Option<String> {
     for _ in 0..MAX_EXTENSION_OFFERS {
         let (acceptable, more) = read_offer(&mut cursor)?;
         if acceptable {
-            return Some(
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-                    .to_owned(),
-            );
+            return Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned());
         }
         if !more {
             break;
@@ -33,11 +30,7 @@ fn read_offer(cursor: &mut Cursor<'_>) -> Option<(bool, bool)> {
     loop {
         if cursor.take(';') {
             let name = cursor.token()?;
-            let value = if cursor.take('=') {
-                Some(cursor.value()?)
-            } else {
-                None
-            };
+            let value = if cursor.take('=') { Some(cursor.value()?) } else { None };
             acceptable &= seen.judge(name, value);
         } else if cursor.take(',') {
             return Some((acceptable, true));
@@ -89,18 +82,12 @@ impl<'a> Cursor<'a> {
 
     fn take(&mut self, separator: char) -> bool {
         self.skip_blanks();
-        self.rest
-            .strip_prefix(separator)
-            .map(|rest| self.rest = rest)
-            .is_some()
+        self.rest.strip_prefix(separator).map(|rest| self.rest = rest).is_some()
     }
 
     fn token(&mut self) -> Option<&'a str> {
         self.skip_blanks();
-        let end = self
-            .rest
-            .find(|c| !is_token_char(c))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.find(|c| !is_token_char(c)).unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(end);
         self.rest = rest;
         (!token.is_empty()).then_some(token)

@@ -65,13 +65,7 @@ pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, rsv1: bool, len: usize) {
 }
 
 /// Appends a whole masked frame, as a client sends it.
-pub fn put_masked_frame(
-    out: &mut Vec<u8>,
-    opcode: Opcode,
-    rsv1: bool,
-    mask: [u8; 4],
-    payload: &[u8],
-) {
+pub fn put_masked_frame(out: &mut Vec<u8>, opcode: Opcode, rsv1: bool, mask: [u8; 4], payload: &[u8]) {
     put_head(out, opcode, rsv1, MASKED, payload.len());
     out.extend_from_slice(&mask);
     let start = out.len();
@@ -100,10 +94,7 @@ fn cut_at_character(text: &str, max: usize) -> &str {
 }
 
 fn put_head(out: &mut Vec<u8>, opcode: Opcode, rsv1: bool, masked: u8, len: usize) {
-    debug_assert!(
-        !opcode.is_control() || len <= MAX_CONTROL_LEN,
-        "a control frame is at most 125 bytes"
-    );
+    debug_assert!(!opcode.is_control() || len <= MAX_CONTROL_LEN, "a control frame is at most 125 bytes");
     out.push(FIN | if rsv1 { RSV1 } else { 0 } | opcode.bits());
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(len @ ..=125), _) => out.push(masked | len),
@@ -155,18 +146,12 @@ impl Header {
         judge_bits(first & RSV23 != 0, rsv1, opcode, deflate)?;
         // "A server MUST close the connection upon receiving a frame that is not masked" (5.1), and a client one that is.
         if (second & MASKED != 0) != masked {
-            return Err(Error::Protocol(if masked {
-                "frame without a mask"
-            } else {
-                "masked frame"
-            }));
+            return Err(Error::Protocol(if masked { "frame without a mask" } else { "masked frame" }));
         }
         let short = second & !MASKED;
         // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented" (5.5).
         if opcode.is_control() && (!fin || short > 125) {
-            return Err(Error::Protocol(
-                "control frame that is fragmented or too long",
-            ));
+            return Err(Error::Protocol("control frame that is fragmented or too long"));
         }
         let Some((len, rest)) = read_len(short, rest)? else {
             return Ok(None);
@@ -176,14 +161,7 @@ impl Header {
             (true, Some((mask, rest))) => (*mask, rest),
             (true, None) => return Ok(None),
         };
-        Ok(Some(Self {
-            fin,
-            rsv1,
-            opcode,
-            mask,
-            len,
-            size: bytes.len() - rest.len(),
-        }))
+        Ok(Some(Self { fin, rsv1, opcode, mask, len, size: bytes.len() - rest.len() }))
     }
 }
 
@@ -200,9 +178,7 @@ fn judge_bits(rsv23: bool, rsv1: bool, opcode: Opcode, deflate: bool) -> Result<
 /// Reads the extended length, if there is one, and returns what follows.
 fn read_len(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Error> {
     match short {
-        LEN_16 => Ok(rest
-            .split_first_chunk()
-            .map(|(len, rest)| (u64::from(u16::from_be_bytes(*len)), rest))),
+        LEN_16 => Ok(rest.split_first_chunk().map(|(len, rest)| (u64::from(u16::from_be_bytes(*len)), rest))),
         LEN_64 => {
             let Some((len, rest)) = rest.split_first_chunk() else {
                 return Ok(None);

@@ -58,10 +58,7 @@ impl Item {
                 if !may_travel(code) {
                     return Err(Error::Protocol("close code that may not travel"));
                 }
-                Ok(Self::Close(Some(CloseFrame {
-                    code,
-                    reason: reason.into(),
-                })))
+                Ok(Self::Close(Some(CloseFrame { code, reason: reason.into() })))
             }
         }
     }

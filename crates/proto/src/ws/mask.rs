@@ -25,11 +25,7 @@ mod tests {
             let plain: Vec<u8> = (0..len).map(|i: u8| i.wrapping_mul(7)).collect();
             let mut bytes = plain.clone();
             apply(&mut bytes, mask);
-            let expected: Vec<u8> = plain
-                .iter()
-                .enumerate()
-                .map(|(i, byte)| byte ^ mask[i % 4])
-                .collect();
+            let expected: Vec<u8> = plain.iter().enumerate().map(|(i, byte)| byte ^ mask[i % 4]).collect();
             assert_eq!(bytes, expected, "length {len}");
         }
     }

@@ -18,19 +18,13 @@ impl TextBuffer {
     /// Appends a piece; `more` bytes are known to follow.
     pub(super) fn push(&mut self, piece: &[u8], more: usize) -> Result<(), Error> {
         let piece = self.complete_cut(piece)?;
-        self.text.reserve_exact(room(
-            self.text.len(),
-            self.text.capacity(),
-            piece.len(),
-            more,
-        ));
+        self.text.reserve_exact(room(self.text.len(), self.text.capacity(), piece.len(), more));
         match simdutf8::compat::from_utf8(piece) {
             Ok(text) => self.text.push_str(text),
             Err(error) if error.error_len().is_some() => return Err(Error::Utf8),
             Err(error) => {
                 let (valid, cut) = piece.split_at(error.valid_up_to());
-                self.text
-                    .push_str(std::str::from_utf8(valid).map_err(|_| Error::Utf8)?);
+                self.text.push_str(std::str::from_utf8(valid).map_err(|_| Error::Utf8)?);
                 self.cut[..cut.len()].copy_from_slice(cut);
                 self.cut_len = cut.len();
             }
@@ -44,11 +38,7 @@ impl TextBuffer {
 
     /// Returns the whole text; a character may not be cut by the end of the message.
     pub(super) fn finish(self) -> Result<ByteString, Error> {
-        if self.cut_len == 0 {
-            Ok(self.text.into())
-        } else {
-            Err(Error::Utf8)
-        }
+        if self.cut_len == 0 { Ok(self.text.into()) } else { Err(Error::Utf8) }
     }
 
     /// Completes the cut character from the start of `piece` and returns the rest of it.

@@ -10,10 +10,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use answer::{Ack, IntoAnswer};
 pub(crate) use answer::AckSender;
-pub use extract::{Auth, Data, EventName, FromContext, Rejection, State, TryData};
+pub use answer::{Ack, IntoAnswer};
 pub(crate) use extract::States;
+pub use extract::{Auth, Data, EventName, FromContext, Rejection, State, TryData};
 pub(crate) use table::{AnyListener, Listener, Listeners};
 pub use table::{ListenerId, Unhandled};
 

@@ -181,7 +181,8 @@ impl Conn {
         match std::mem::replace(&mut self.outlet, Outlet::Gone) {
             Outlet::Polling { parked: Some(reply), b64, .. } => {
                 // "close packet `1` while a GET waits: GET answers `6`"
-                let last = if reason == DisconnectReason::TransportClose { EnginePacket::Noop } else { EnginePacket::Close };
+                let last =
+                    if reason == DisconnectReason::TransportClose { EnginePacket::Noop } else { EnginePacket::Close };
                 let _ = reply.send(Reply::Packets { packets: vec![last], b64, compress: false });
             }
             Outlet::WebSocket { writer, unsent } => {

@@ -28,9 +28,9 @@ use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
 
+use self::conn::Order;
 pub(crate) use self::conn::{ConnRef, Private};
 pub(crate) use self::core::CastOut;
-use self::conn::Order;
 use self::core::Core;
 use self::ids::Ids;
 use crate::mailbox::{Mailbox, RoomChange};
@@ -83,8 +83,7 @@ impl Shard {
     pub(crate) fn new(index: usize, server: Arc<ServerCore>) -> Rc<Self> {
         let config = &server.config;
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4);
-        let rhythm =
-            Rhythm { interval_ms: millis(config.ping_interval), timeout_ms: millis(config.ping_timeout) };
+        let rhythm = Rhythm { interval_ms: millis(config.ping_interval), timeout_ms: millis(config.ping_timeout) };
         Rc::new(Self {
             index,
             mailbox: server.hub().shards()[index].clone(),
@@ -217,8 +216,7 @@ impl Shard {
         }
         let Some(id) = self.id_of(conn, ns) else { return };
         let (ns, room) = (ns.clone(), room.clone());
-        let event =
-            if joined { RoomEvent::Joined { ns, room, id } } else { RoomEvent::Left { ns, room, id } };
+        let event = if joined { RoomEvent::Joined { ns, room, id } } else { RoomEvent::Left { ns, room, id } };
         self.server.tell_room_event(&event);
     }
 

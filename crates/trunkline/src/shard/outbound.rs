@@ -77,7 +77,10 @@ impl What {
     fn put_packets(&self, codec: trunkline_proto::Codec, packets: &mut Vec<EnginePacket>) {
         match self {
             Self::Source(source) => packets.extend(source.messages(codec).into_iter().map(EnginePacket::Message)),
-            Self::Private(_, Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. }) => {
+            Self::Private(
+                _,
+                Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. },
+            ) => {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
             Self::Private(_, Private::Engine(packet)) => packets.push(packet.clone()),
@@ -429,9 +432,7 @@ impl Sink for Outbound {
             self.say_passed(key, entry.position);
         }
         let Some(found) = self.conns.get(key as usize) else { return };
-        if found.seats.len() == 1 && !found.seats[0].left
-            || found.seat_of(member).is_some_and(|seat| !seat.left)
-        {
+        if found.seats.len() == 1 && !found.seats[0].left || found.seat_of(member).is_some_and(|seat| !seat.left) {
             self.append(key, &Source::Entry(entry.clone()));
         }
     }

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use trunkline_engine::http::Taken;
 use trunkline_engine::wire::{self, Reader, Writer};
-use trunkline_proto::ws::{self, Item};
 use trunkline_proto::EnginePacket;
+use trunkline_proto::ws::{self, Item};
 
 use super::conn::Outlet;
 use super::task::ConnTask;

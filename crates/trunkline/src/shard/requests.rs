@@ -16,10 +16,10 @@ use super::frames::FrameKind;
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
 use super::{ConnRef, FetchReply, Private, Shard};
+use crate::DisconnectReason;
 use crate::mailbox::{Command, NewSession, NewWire, Reply};
 use crate::server::RoomEvent;
 use crate::socket::Connection;
-use crate::DisconnectReason;
 
 impl Shard {
     pub(super) fn obey(self: &Rc<Self>, command: Command) {
@@ -73,12 +73,8 @@ impl Shard {
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
         };
-        let connection = Arc::new(Connection {
-            sid: sid.into(),
-            version,
-            handshake,
-            websocket: AtomicBool::new(websocket),
-        });
+        let connection =
+            Arc::new(Connection { sid: sid.into(), version, handshake, websocket: AtomicBool::new(websocket) });
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);
@@ -115,7 +111,15 @@ impl Shard {
         self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);
         self.server.count_connection(true);
-        tokio::task::spawn_local(ConnTask::new(self.clone(), conn, connection, codec, reading, &leftover, deflate.is_some()));
+        tokio::task::spawn_local(ConnTask::new(
+            self.clone(),
+            conn,
+            connection,
+            codec,
+            reading,
+            &leftover,
+            deflate.is_some(),
+        ));
         self.want_turn();
     }
 
@@ -232,8 +236,8 @@ impl Shard {
         };
         let answer = match self.polling(sid, version) {
             Ok(conn) if upgradable(conn) => {
-                let by = self.now()
-                    + u64::try_from(self.server.config.upgrade_timeout.as_millis()).unwrap_or(u64::MAX / 4);
+                let by =
+                    self.now() + u64::try_from(self.server.config.upgrade_timeout.as_millis()).unwrap_or(u64::MAX / 4);
                 let mut core = self.core.borrow_mut();
                 if let Some(found) = core.conn_mut(conn) {
                     found.deadlines.upgrade_by = Some(by);
@@ -295,8 +299,7 @@ impl Shard {
             if joined && self.server.hub().join(&ns, Some(&room), self.index).1 {
                 self.server.tell_room_event(&RoomEvent::Created { ns: ns.clone(), room: room.clone() });
             }
-            let event =
-                if joined { RoomEvent::Joined { ns, room, id } } else { RoomEvent::Left { ns, room, id } };
+            let event = if joined { RoomEvent::Joined { ns, room, id } } else { RoomEvent::Left { ns, room, id } };
             self.server.tell_room_event(&event);
         }
         for Eviction { conn, member, position, close } in evictions {

@@ -12,9 +12,9 @@ use trunkline_log::{PageLimit, ReadError};
 
 use super::core::Batch;
 use super::{CURRENT, Shard};
+use crate::DisconnectReason;
 use crate::mailbox::Command;
 use crate::server::RoomEvent;
-use crate::DisconnectReason;
 
 /// How long a turn goes on before others get theirs.
 const SLICE: Duration = Duration::from_millis(1);
@@ -167,7 +167,11 @@ impl Shard {
             }
             core.bury();
             let out = &mut core.out;
-            (std::mem::take(&mut out.evictions), std::mem::take(&mut out.room_events), std::mem::take(&mut out.casts_done))
+            (
+                std::mem::take(&mut out.evictions),
+                std::mem::take(&mut out.room_events),
+                std::mem::take(&mut out.casts_done),
+            )
         };
         if evictions.is_empty() && changes.is_empty() && casts.is_empty() {
             return;

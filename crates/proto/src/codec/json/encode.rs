@@ -10,12 +10,7 @@ use crate::{Args, Event, Message, Messages};
 /// Bytes enough for what stands around arguments: type, count, id, brackets.
 const AROUND: usize = 48;
 
-pub(in crate::codec) fn event(
-    ns: &str,
-    id: Option<u64>,
-    event: &Event,
-    offset: Option<&str>,
-) -> Messages {
+pub(in crate::codec) fn event(ns: &str, id: Option<u64>, event: &Event, offset: Option<&str>) -> Messages {
     let args = &event.args;
     let len = ns.len() + event.name.len() + args.text().len() + offset.map_or(0, str::len) + AROUND;
     let mut out = String::with_capacity(len);
@@ -117,6 +112,5 @@ fn put_id(out: &mut String, id: Option<u64>) {
 
 fn with_attachments(text: String, args: &Args) -> Messages {
     let text = std::iter::once(Message::Text(text.into()));
-    text.chain(args.attachments().iter().cloned().map(Message::Binary))
-        .collect()
+    text.chain(args.attachments().iter().cloned().map(Message::Binary)).collect()
 }

@@ -15,9 +15,7 @@ pub(in crate::codec) fn split_query(name: &ByteString) -> (ByteString, Option<By
         return (name.clone(), None);
     };
     let path = name.slice_ref(&name[..at]);
-    let query = name[at..]
-        .strip_prefix('?')
-        .map(|query| query.split('#').next().unwrap_or(query));
+    let query = name[at..].strip_prefix('?').map(|query| query.split('#').next().unwrap_or(query));
     (path, query.map(to_object))
 }
 

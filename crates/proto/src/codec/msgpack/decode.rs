@@ -22,47 +22,26 @@ pub(in crate::codec) fn decode(message: &Bytes, version: Version) -> Result<Pack
         Version::V3 => split_query(&ns),
         Version::V4 => (ns, None),
     };
-    let body = match (
-        members.kind.ok_or(DecodeError::InvalidPayload)?,
-        members.data,
-    ) {
+    let body = match (members.kind.ok_or(DecodeError::InvalidPayload)?, members.data) {
         (0, data) => {
-            let auth = data
-                .map(|data| text(data, message, |token| matches!(token, Token::Map(_))))
-                .transpose()?;
-            Body::Connect {
-                auth: if version == Version::V3 { query } else { auth },
-            }
+            let auth = data.map(|data| text(data, message, |token| matches!(token, Token::Map(_)))).transpose()?;
+            Body::Connect { auth: if version == Version::V3 { query } else { auth } }
         }
         (1, None) => Body::Disconnect,
-        (2, Some(data)) => Body::Event {
-            id: members.id,
-            event: event(data, message)?,
-        },
+        (2, Some(data)) => Body::Event { id: members.id, event: event(data, message)? },
         (3, Some(data)) => {
             let id = members.id.ok_or(DecodeError::InvalidId)?;
             let (reader, len) = array(data)?;
-            Body::Ack {
-                id,
-                args: args(reader, len, message)?,
-            }
+            Body::Ack { id, args: args(reader, len, message)? }
         }
         (4, Some(data)) => {
-            let may_be = |token: Token<'_>| {
-                version == Version::V3 || matches!(token, Token::Map(_) | Token::Str(_))
-            };
-            Body::ConnectError {
-                payload: text(data, message, may_be)?,
-            }
+            let may_be = |token: Token<'_>| version == Version::V3 || matches!(token, Token::Map(_) | Token::Str(_));
+            Body::ConnectError { payload: text(data, message, may_be)? }
         }
         (1..=4, _) => return Err(DecodeError::InvalidPayload),
         (kind, _) => {
-            let digit = u32::try_from(kind)
-                .ok()
-                .and_then(|kind| char::from_digit(kind, 10));
-            return Err(DecodeError::UnknownType(
-                digit.unwrap_or(char::REPLACEMENT_CHARACTER),
-            ));
+            let digit = u32::try_from(kind).ok().and_then(|kind| char::from_digit(kind, 10));
+            return Err(DecodeError::UnknownType(digit.unwrap_or(char::REPLACEMENT_CHARACTER)));
         }
     };
     Ok(Packet { ns, body })
@@ -97,11 +76,7 @@ impl<'a> Members<'a> {
                 members.note(key, value)?;
             }
         }
-        if reader.is_at_end() {
-            Ok(members)
-        } else {
-            Err(DecodeError::InvalidMsgpack)
-        }
+        if reader.is_at_end() { Ok(members) } else { Err(DecodeError::InvalidMsgpack) }
     }
 
     fn note(&mut self, key: &str, value: Reader<'a>) -> Result<(), DecodeError> {
@@ -122,21 +97,13 @@ impl<'a> Members<'a> {
 }
 
 /// Transcodes a payload that is no arguments, and so cannot have attachments.
-fn text(
-    data: Reader<'_>,
-    message: &Bytes,
-    may_be: impl FnOnce(Token<'_>) -> bool,
-) -> Result<ByteString, DecodeError> {
+fn text(data: Reader<'_>, message: &Bytes, may_be: impl FnOnce(Token<'_>) -> bool) -> Result<ByteString, DecodeError> {
     if !may_be(data.peek()?) {
         return Err(DecodeError::InvalidPayload);
     }
     let mut transcoder = Transcoder::new(data, message);
     transcoder.value(MAX_DEPTH)?;
-    if transcoder.attachments.is_empty() {
-        Ok(transcoder.out.into())
-    } else {
-        Err(DecodeError::IllegalAttachments)
-    }
+    if transcoder.attachments.is_empty() { Ok(transcoder.out.into()) } else { Err(DecodeError::IllegalAttachments) }
 }
 
 fn event(data: Reader<'_>, message: &Bytes) -> Result<Event, DecodeError> {
@@ -149,11 +116,7 @@ fn event(data: Reader<'_>, message: &Bytes) -> Result<Event, DecodeError> {
         number @ Token::Float(value) if value.is_finite() => (digits(number), true),
         _ => return Err(DecodeError::InvalidPayload),
     };
-    Ok(Event {
-        name,
-        numeric,
-        args: args(reader, others, message)?,
-    })
+    Ok(Event { name, numeric, args: args(reader, others, message)? })
 }
 
 fn digits(number: Token<'_>) -> ByteString {
@@ -182,12 +145,7 @@ fn args(reader: Reader<'_>, len: u32, message: &Bytes) -> Result<Args, DecodeErr
         transcoder.value(MAX_DEPTH - 1)?;
         spans.push((place(start), place(transcoder.out.len())));
     }
-    let Transcoder {
-        out,
-        attachments,
-        places,
-        ..
-    } = transcoder;
+    let Transcoder { out, attachments, places, .. } = transcoder;
     let text = neutralised(&out, &mut spans, &places).unwrap_or(out);
     Ok(Args::from_parts(text.into(), spans, attachments))
 }

@@ -3,26 +3,16 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::write::{
-    put_array, put_bin, put_bool, put_f64, put_int, put_map, put_nil, put_str, put_uint,
-};
+use super::write::{put_array, put_bin, put_bool, put_f64, put_int, put_map, put_nil, put_str, put_uint};
 use crate::args::{Found, find_placeholders};
 use crate::json::{Span, Visitor, scan, unquote};
 use crate::limits::MAX_DEPTH;
 use crate::{Args, Event, Message, Messages};
 
-pub(in crate::codec) fn event(
-    ns: &str,
-    id: Option<u64>,
-    event: &Event,
-    offset: Option<&str>,
-) -> Messages {
+pub(in crate::codec) fn event(ns: &str, id: Option<u64>, event: &Event, offset: Option<&str>) -> Messages {
     let mut out = Vec::with_capacity(64 + ns.len() + event.name.len() + event.args.encoded_len());
     put_head(&mut out, 2, 3 + usize::from(id.is_some()));
-    put_array(
-        &mut out,
-        1 + event.args.len() + usize::from(offset.is_some()),
-    );
+    put_array(&mut out, 1 + event.args.len() + usize::from(offset.is_some()));
     if event.numeric {
         put_number(&mut out, &event.name);
     } else {
@@ -80,16 +70,8 @@ fn finish(mut out: Vec<u8>, ns: &str, id: Option<u64>) -> Messages {
 }
 
 fn put_args(out: &mut Vec<u8>, args: &Args) {
-    let found = if args.attachments().is_empty() {
-        Vec::new()
-    } else {
-        find_placeholders(args.text(), args.spans())
-    };
-    let mut placeholders = Placeholders {
-        found: &found,
-        args: Some(args),
-        end: 0,
-    };
+    let found = if args.attachments().is_empty() { Vec::new() } else { find_placeholders(args.text(), args.spans()) };
+    let mut placeholders = Placeholders { found: &found, args: Some(args), end: 0 };
     for &(start, _) in args.spans() {
         put_json(out, args.text(), start as usize, &mut placeholders);
     }
@@ -104,12 +86,7 @@ fn put_json(out: &mut Vec<u8>, text: &str, start: usize, placeholders: &mut Plac
         debug_assert!(false, "JSON that the caller passes is valid");
         return put_nil(out);
     }
-    let mut put = Put {
-        out,
-        text,
-        counts: count.counts.into_iter(),
-        placeholders,
-    };
+    let mut put = Put { out, text, counts: count.counts.into_iter(), placeholders };
     let _same_text = scan(text.as_bytes(), start, MAX_DEPTH, &mut put);
 }
 
@@ -175,12 +152,7 @@ impl Put<'_, '_> {
 
     /// Puts the attachment if a placeholder starts here.
     fn put_attachment(&mut self, at: usize) -> bool {
-        let Some((first, rest)) = self
-            .placeholders
-            .found
-            .split_first()
-            .filter(|(first, _)| first.start == at)
-        else {
+        let Some((first, rest)) = self.placeholders.found.split_first().filter(|(first, _)| first.start == at) else {
             return false;
         };
         self.placeholders.found = rest;

@@ -135,25 +135,15 @@ impl<'a> Reader<'a> {
 
     /// Each element has at least one byte, so a longer array cannot be there.
     fn array(&self, len: u32) -> Result<Token<'a>, DecodeError> {
-        if len as usize > self.rest.len() {
-            Err(DecodeError::InvalidMsgpack)
-        } else {
-            Ok(Token::Array(len))
-        }
+        if len as usize > self.rest.len() { Err(DecodeError::InvalidMsgpack) } else { Ok(Token::Array(len)) }
     }
 
     fn map(&self, len: u32) -> Result<Token<'a>, DecodeError> {
-        if len as usize > self.rest.len() / 2 {
-            Err(DecodeError::InvalidMsgpack)
-        } else {
-            Ok(Token::Map(len))
-        }
+        if len as usize > self.rest.len() / 2 { Err(DecodeError::InvalidMsgpack) } else { Ok(Token::Map(len)) }
     }
 
     fn str(&mut self, len: u32) -> Result<Token<'a>, DecodeError> {
-        simdutf8::basic::from_utf8(self.take(len)?)
-            .map(Token::Str)
-            .map_err(|_| DecodeError::InvalidMsgpack)
+        simdutf8::basic::from_utf8(self.take(len)?).map(Token::Str).map_err(|_| DecodeError::InvalidMsgpack)
     }
 
     fn ext(&mut self, len: u32) -> Result<Token<'a>, DecodeError> {
@@ -162,19 +152,13 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: u32) -> Result<&'a [u8], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len as usize)
-            .ok_or(DecodeError::InvalidMsgpack)?;
+        let (taken, rest) = self.rest.split_at_checked(len as usize).ok_or(DecodeError::InvalidMsgpack)?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(DecodeError::InvalidMsgpack)?;
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(DecodeError::InvalidMsgpack)?;
         self.rest = rest;
         Ok(*taken)
     }

@@ -15,20 +15,12 @@ pub(super) fn put_iso(out: &mut String, millis: i64) {
     }
     let (year, month, day) = date(millis.div_euclid(MILLIS_A_DAY));
     let rest = millis.rem_euclid(MILLIS_A_DAY);
-    let (hour, minute, second, milli) = (
-        rest / 3_600_000,
-        rest / 60_000 % 60,
-        rest / 1000 % 60,
-        rest % 1000,
-    );
+    let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
     let _infallible = match year {
         0..=9999 => write!(out, "\"{year:04}"),
         _ => write!(out, "\"{year:+07}"),
     };
-    let _infallible = write!(
-        out,
-        "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z\""
-    );
+    let _infallible = write!(out, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z\"");
 }
 
 /// Year, month and day of a day counted from 1970 on, in the Gregorian calendar without end on both sides. Years are taken
@@ -38,10 +30,7 @@ fn date(day: i64) -> (i64, i64, i64) {
     /// From 1 March of the year 0 to 1 January 1970.
     const DAYS_BEFORE_1970: i64 = 719_468;
     let day = day + DAYS_BEFORE_1970;
-    let (cycle, day) = (
-        day.div_euclid(DAYS_IN_400_YEARS),
-        day.rem_euclid(DAYS_IN_400_YEARS),
-    );
+    let (cycle, day) = (day.div_euclid(DAYS_IN_400_YEARS), day.rem_euclid(DAYS_IN_400_YEARS));
     let leap_days = day / 1460 - day / 36_524 + day / (DAYS_IN_400_YEARS - 1);
     let year = (day - leap_days) / 365;
     let day = day - (365 * year + year / 4 - year / 100);

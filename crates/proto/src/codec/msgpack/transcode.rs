@@ -34,14 +34,7 @@ struct Container {
 
 impl<'a> Transcoder<'a> {
     pub(super) fn new(reader: Reader<'a>, whole: &'a Bytes) -> Self {
-        Self {
-            reader,
-            whole,
-            out: String::new(),
-            attachments: Vec::new(),
-            places: Vec::new(),
-            open: SmallVec::new(),
-        }
+        Self { reader, whole, out: String::new(), attachments: Vec::new(), places: Vec::new(), open: SmallVec::new() }
     }
 
     /// Appends the next value, at most `max_depth` levels deep.
@@ -67,11 +60,7 @@ impl<'a> Transcoder<'a> {
             return Err(DecodeError::TooDeep);
         }
         self.out.push(if is_map { '{' } else { '[' });
-        self.open.push(Container {
-            left,
-            is_map,
-            is_first: true,
-        });
+        self.open.push(Container { left, is_map, is_first: true });
         Ok(())
     }
 
@@ -84,11 +73,7 @@ impl<'a> Transcoder<'a> {
                 continue;
             }
             container.left -= 1;
-            let key = if container.is_map {
-                Some(self.reader.next()?)
-            } else {
-                None
-            };
+            let key = if container.is_map { Some(self.reader.next()?) } else { None };
             // As `JSON.stringify` does: an undefined member is left out, an undefined element is null.
             if key.is_some() && self.reader.peek()?.is_undefined() {
                 self.reader.skip()?;
@@ -183,9 +168,7 @@ fn put_ext(out: &mut String, kind: i8, data: &[u8]) -> Result<(), DecodeError> {
         (-1, &[a, b, c, d, ref seconds @ ..]) => {
             let nanos = u32::from_be_bytes([a, b, c, d]);
             let seconds = <[u8; 8]>::try_from(seconds).map_err(|_| DecodeError::InvalidMsgpack)?;
-            i64::from_be_bytes(seconds)
-                .saturating_mul(1000)
-                .saturating_add(i64::from(nanos / 1_000_000))
+            i64::from_be_bytes(seconds).saturating_mul(1000).saturating_add(i64::from(nanos / 1_000_000))
         }
         _ => return Err(DecodeError::InvalidMsgpack),
     };
