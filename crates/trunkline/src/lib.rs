@@ -47,6 +47,7 @@ mod server;
 pub mod service;
 mod shard;
 mod socket;
+mod socket_listeners;
 
 pub use builder::ServerBuilder;
 pub use commit::Commit;

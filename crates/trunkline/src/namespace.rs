@@ -38,7 +38,7 @@ pub(crate) struct NamespaceCore {
     pub(crate) sockets: AtomicUsize,
     /// What makes it dynamic: never joined itself, only its children.
     pub(crate) matcher: Option<Matcher>,
-    children: Mutex<Vec<Arc<NamespaceCore>>>,
+    children: Mutex<Vec<Arc<Self>>>,
     /// It goes when its last socket has gone.
     pub(crate) is_child: bool,
 }
@@ -427,69 +427,6 @@ fn past_event(entry: &Entry) -> Option<PastEvent> {
             Some(PastEvent { position: entry.position, name: event.name.clone(), args: event.args.clone() })
         }
         _ => None,
-    }
-}
-
-impl Socket {
-    /// As [`Namespace::on`], for this socket alone. It costs a table of its own, some hundred bytes a connection:
-    /// handlers that all sockets share belong on the namespace.
-    pub fn on<M: 'static, H: Handler<M>>(&self, event: &str, handler: H) -> ListenerId {
-        self.add_listener::<M, H>(event, handler, false)
-    }
-
-    /// As [`Socket::on`], for the next event of this name only.
-    pub fn once<M: 'static, H: Handler<M>>(&self, event: &str, handler: H) -> ListenerId {
-        self.add_listener::<M, H>(event, handler, true)
-    }
-
-    fn add_listener<M: 'static, H: Handler<M>>(&self, event: &str, handler: H, once: bool) -> ListenerId {
-        H::check(self.states());
-        let listener = listener::<M, H>(handler, false, once);
-        let id = listener.id;
-        self.change_listeners(|listeners| listeners.add(event, listener));
-        id
-    }
-
-    /// Takes off a handler that was registered on this socket. False if it is not there.
-    pub fn off(&self, id: ListenerId) -> bool {
-        self.change_listeners(|listeners| listeners.remove(id))
-    }
-
-    /// As [`Namespace::on_any`], for this socket alone.
-    pub fn on_any(&self, call: impl Fn(&Socket, &Event) + Send + Sync + 'static) -> ListenerId {
-        let id = ListenerId::next();
-        self.change_listeners(|listeners| listeners.any.push(AnyListener { id, call: Arc::new(call) }));
-        id
-    }
-
-    /// As [`Namespace::on_any_outgoing`], for this socket alone.
-    pub fn on_any_outgoing(&self, call: impl Fn(&Socket, &Event) + Send + Sync + 'static) -> ListenerId {
-        let id = ListenerId::next();
-        self.change_listeners(|listeners| listeners.any_outgoing.push(AnyListener { id, call: Arc::new(call) }));
-        id
-    }
-
-    /// As [`Namespace::packet_middleware`], for this socket alone.
-    pub fn packet_middleware<F, Fut>(&self, middleware: F)
-    where
-        F: Fn(Socket, Event) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Event, Error>> + Send + 'static,
-    {
-        self.change_listeners(|listeners| {
-            listeners.packet_middleware.push(Arc::new(move |socket, event| Box::pin(middleware(socket, event))));
-        });
-    }
-
-    /// As [`Namespace::on_disconnect`], for this socket alone.
-    pub fn on_disconnect<M: 'static, H: Handler<M>>(&self, handler: H) {
-        H::check(self.states());
-        let handler = erase(handler);
-        self.change_listeners(|listeners| listeners.disconnect.push(handler));
-    }
-
-    /// The past of a room of its namespace; see [`Namespace::history`].
-    pub fn history(&self, room: &str) -> History {
-        self.namespace().history(room)
     }
 }
 

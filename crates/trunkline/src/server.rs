@@ -101,7 +101,6 @@ pub(crate) struct Options {
 
 impl Server {
     /// Begins a server with default options.
-    #[must_use]
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }

@@ -42,7 +42,7 @@ struct Inner {
     connection: Arc<Connection>,
     auth: ByteString,
     connected: AtomicBool,
-    data: Mutex<Option<Box<BTreeMap<String, Value>>>>,
+    data: Mutex<BTreeMap<String, Value>>,
     acks: OpenAcks,
     /// The rooms it was in when it ended.
     last_rooms: OnceLock<Vec<Room>>,
@@ -83,7 +83,7 @@ impl Socket {
             connection,
             auth: auth.unwrap_or_else(|| ByteString::from_static("{}")),
             connected: AtomicBool::new(false),
-            data: Mutex::new(None),
+            data: Mutex::default(),
             acks: OpenAcks::default(),
             last_rooms: OnceLock::new(),
             rooms_gone: AtomicBool::new(false),
@@ -241,7 +241,7 @@ impl Socket {
         self.told_outgoing(&event);
         let id = self.0.ns.next_ack_id();
         let answer = self.0.acks.open(id);
-        self.send_packet(Body::Event { id: Some(id), event });
+        self.send_packet(&Body::Event { id: Some(id), event });
         Ok(answer)
     }
 
@@ -329,7 +329,7 @@ impl Socket {
     pub fn disconnect(&self, close: bool) {
         let (conn, ns) = (self.0.conn, self.namespace_name().clone());
         match self.own_shard() {
-            Some(shard) => shard.disconnect(conn, ns, close),
+            Some(shard) => shard.disconnect(conn, &ns, close),
             None => self.mail(Command::Disconnect { conn, ns, close }),
         }
     }
@@ -341,34 +341,31 @@ impl Socket {
     /// If the value is no JSON.
     pub fn set_data(&self, key: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
         let value = serde_json::to_value(value)?;
-        self.lock_data().get_or_insert_default().insert(key.into(), value);
+        self.lock_data().insert(key.into(), value);
         Ok(())
     }
 
     /// A value of `socket.data`, `None` if it is not set or of another type.
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = self.lock_data().as_ref()?.get(key)?.clone();
+        let value = self.lock_data().get(key)?.clone();
         serde_json::from_value(value).ok()
     }
 
     /// All of `socket.data` as a JSON object.
     #[must_use]
     pub fn data_json(&self) -> Value {
-        self.lock_data().as_ref().map_or_else(
-            || Value::Object(serde_json::Map::new()),
-            |data| Value::Object(data.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
-        )
+        Value::Object(self.lock_data().iter().map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    fn lock_data(&self) -> MutexGuard<'_, Option<Box<BTreeMap<String, Value>>>> {
+    fn lock_data(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
         self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a packet of this namespace to the client, behind everything emitted before.
-    pub(crate) fn send_packet(&self, body: Body) {
+    pub(crate) fn send_packet(&self, body: &Body) {
         let ns = self.namespace_name();
-        let messages = match &body {
+        let messages = match body {
             Body::Ack { id, args } => self.0.codec.ack(ns, *id, args),
             Body::Event { id, event } => self.0.codec.event(ns, *id, event, None),
             Body::Connect { .. } | Body::Disconnect | Body::ConnectError { .. } => return,

@@ -140,7 +140,7 @@ fn rooms(ns: &Namespace) {
         "ok"
     });
     ns.on("rooms", async |socket: Socket| {
-        let mut rooms: Vec<_> = socket.rooms().await.iter().map(|room| room.to_string()).collect();
+        let mut rooms: Vec<_> = socket.rooms().await.iter().map(ToString::to_string).collect();
         rooms.sort();
         rooms
     });
@@ -261,7 +261,7 @@ fn ends(ns: &Namespace) {
         socket.disconnect(close.unwrap_or(false));
     });
     ns.on_disconnecting(async |socket: Socket, reason: DisconnectReason, State(journal): State<Journal>| {
-        let mut rooms: Vec<_> = socket.rooms().await.iter().map(|room| room.to_string()).collect();
+        let mut rooms: Vec<_> = socket.rooms().await.iter().map(ToString::to_string).collect();
         rooms.sort();
         let entry = json!({
             "sid": &**socket.id(), "nsp": &**socket.namespace_name(), "reason": reason.as_str(), "rooms": rooms,

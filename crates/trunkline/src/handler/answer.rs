@@ -75,7 +75,7 @@ impl AckSender {
 
     fn answer(&mut self, args: Args) {
         if let Some((socket, id)) = self.target.take() {
-            socket.send_packet(Body::Ack { id, args });
+            socket.send_packet(&Body::Ack { id, args });
         }
     }
 }

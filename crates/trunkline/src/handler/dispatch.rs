@@ -73,7 +73,8 @@ fn start(socket: &Socket, event: Event, ack: Option<AckSender>, handler: &dyn An
     let context = Context { socket: socket.clone(), event: Some(event), ack, reason: None };
     match handler.call(context) {
         Ok(future) => Some(future),
-        Err((mut context, rejection)) => {
+        Err(refused) => {
+            let (mut context, rejection) = *refused;
             let ack = context.ack.take();
             answer::refuse(socket, context.event_name(), ack, &rejection.0);
             None
@@ -178,7 +179,7 @@ async fn run_all(socket: Socket, handlers: Vec<Arc<dyn AnyHandler>>, reason: Opt
         let context = Context { socket: socket.clone(), event: None, ack: None, reason };
         match handler.call(context) {
             Ok(future) => future.await,
-            Err((_, rejection)) => answer::refuse(&socket, None, None, &rejection.0),
+            Err(refused) => answer::refuse(&socket, None, None, &refused.1.0),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Context {
 )]
 pub trait Handler<M>: Send + Sync + 'static {
     #[doc(hidden)]
-    fn call(&self, context: Context) -> Result<HandlerFuture, (Context, Rejection)>;
+    fn call(&self, context: Context) -> Result<HandlerFuture, Box<(Context, Rejection)>>;
     #[doc(hidden)]
     fn takes_ack() -> bool;
     #[doc(hidden)]
@@ -95,7 +95,7 @@ pub trait Middleware<M>: Send + Sync + 'static {
 
 /// A handler whose types are forgotten.
 pub(crate) trait AnyHandler: Send + Sync {
-    fn call(&self, context: Context) -> Result<HandlerFuture, (Context, Rejection)>;
+    fn call(&self, context: Context) -> Result<HandlerFuture, Box<(Context, Rejection)>>;
 }
 
 /// A middleware whose types are forgotten.
@@ -106,7 +106,7 @@ pub(crate) trait AnyMiddleware: Send + Sync {
 struct Erased<H, M>(H, std::marker::PhantomData<fn() -> M>);
 
 impl<H: Handler<M>, M: 'static> AnyHandler for Erased<H, M> {
-    fn call(&self, context: Context) -> Result<HandlerFuture, (Context, Rejection)> {
+    fn call(&self, context: Context) -> Result<HandlerFuture, Box<(Context, Rejection)>> {
         self.0.call(context)
     }
 }
@@ -138,11 +138,11 @@ macro_rules! handlers {
             R: IntoAnswer<M>,
             $($arg: FromContext,)*
         {
-            fn call(&self, mut context: Context) -> Result<HandlerFuture, (Context, Rejection)> {
+            fn call(&self, mut context: Context) -> Result<HandlerFuture, Box<(Context, Rejection)>> {
                 $(
                     let $arg = match $arg::from_context(&mut context) {
                         Ok(found) => found,
-                        Err(rejection) => return Err((context, rejection)),
+                        Err(rejection) => return Err(Box::new((context, rejection))),
                     };
                 )*
                 let future = self($($arg),*);

@@ -138,6 +138,31 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
+    /// A connection without sockets. A polling one is not writable before its first GET.
+    pub(crate) fn new(generation: u32, sid: Arc<str>, kind: FrameKind, outlet: Outlet, deadlines: Deadlines) -> Self {
+        Self {
+            generation,
+            sid,
+            version: kind.codec.version,
+            kind,
+            blocked: matches!(outlet, Outlet::Polling { .. }),
+            outlet,
+            seats: SmallVec::new(),
+            pending: SmallVec::new(),
+            passing: VecDeque::new(),
+            touched: false,
+            finishing: false,
+            ping_owed: false,
+            paused: false,
+            probed: false,
+            upgrade_timed_out: false,
+            orders: Vec::new(),
+            deadlines,
+            closed: None,
+            waker: Waker::noop().clone(),
+        }
+    }
+
     /// Ends the connection for this reason, unless it has ended, and wakes its task to see to the rest.
     pub(crate) fn close(&mut self, reason: DisconnectReason) {
         if self.closed.is_none() {

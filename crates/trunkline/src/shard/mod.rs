@@ -221,9 +221,9 @@ impl Shard {
     }
 
     /// The application makes a socket leave; with `close` the whole connection.
-    pub(crate) fn disconnect(&self, conn: ConnRef, ns: Arc<str>, close: bool) {
+    pub(crate) fn disconnect(&self, conn: ConnRef, ns: &Arc<str>, close: bool) {
         let at = self.fence();
-        self.end_by_server(conn, &ns, at, close);
+        self.end_by_server(conn, ns, at, close);
         self.want_turn();
     }
 

@@ -125,7 +125,7 @@ impl ConnTask {
         self.shard.want_turn();
         if !rest.is_empty() {
             let outcome = self.take_bytes(&mut rest);
-            self.end_if(outcome);
+            self.end_if(&outcome);
         }
     }
 

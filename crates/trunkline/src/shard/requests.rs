@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use trunkline_delivery::ConnKey;
 use trunkline_engine::wire;
@@ -40,7 +39,7 @@ impl Shard {
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
-            Command::Disconnect { conn, ns, close } => self.disconnect(conn, ns, close),
+            Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.
             Command::Fetch { target, reply } => self.fetches.borrow_mut().push((target, reply)),
             Command::Serve(accepted) => accepted.serve(self),
@@ -86,27 +85,8 @@ impl Shard {
             scheduled: None,
         };
         let generation = core.next_generation();
-        let conn = core.add_conn(Conn {
-            generation,
-            sid: connection.sid.clone(),
-            version,
-            kind: FrameKind { codec, deflate },
-            blocked: !websocket,
-            outlet,
-            seats: SmallVec::new(),
-            pending: SmallVec::new(),
-            passing: Default::default(),
-            touched: false,
-            finishing: false,
-            ping_owed: false,
-            paused: false,
-            probed: false,
-            upgrade_timed_out: false,
-            orders: Vec::new(),
-            deadlines,
-            closed: None,
-            waker: std::task::Waker::noop().clone(),
-        });
+        let kind = FrameKind { codec, deflate };
+        let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
         self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);

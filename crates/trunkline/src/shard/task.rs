@@ -80,7 +80,7 @@ impl ConnTask {
         if !leftover.is_empty() {
             let mut early = leftover.to_vec();
             let outcome = task.take_bytes(&mut early);
-            task.end_if(outcome);
+            task.end_if(&outcome);
         }
         task
     }
@@ -92,7 +92,7 @@ impl ConnTask {
         } else if self.codec.version == Version::V3 {
             // Clients of that protocol are in the main namespace without asking.
             let outcome = self.connect("/", None);
-            self.end_if(outcome);
+            self.end_if(&outcome);
         }
     }
 
@@ -106,11 +106,11 @@ impl ConnTask {
         }
     }
 
-    pub(super) fn end_if(&self, outcome: Result<(), End>) {
+    pub(super) fn end_if(&self, outcome: &Result<(), End>) {
         if let Err(End(reason)) = outcome
             && let Some(conn) = self.shard.core.borrow_mut().conn_mut(self.conn)
         {
-            conn.close(reason);
+            conn.close(*reason);
         }
     }
 
@@ -175,7 +175,7 @@ impl ConnTask {
             Poll::Ready(Err(_)) => Err(End(DisconnectReason::TransportError)),
             Poll::Ready(Ok(read)) => self.take_bytes(&mut buffer[..read]),
         };
-        self.end_if(outcome);
+        self.end_if(&outcome);
         true
     }
 
