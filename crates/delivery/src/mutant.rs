@@ -1,4 +1,4 @@
-//! Wrongs that a test can switch on, to show that the simulation would find them. Without the feature `mutants` there
+//! Wrongs that a test can switch on, to show that the simulation in `trunkline-log` would find them. Without the feature `mutants` there
 //! are none, and asking for one costs nothing.
 
 /// A wrong that the feature `mutants` puts into the machine.

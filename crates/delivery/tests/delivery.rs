@@ -1,5 +1,5 @@
 //! What one shard's machine promises, sentence by sentence. That the promises hold together under any interleaving is
-//! the simulation's part.
+//! the simulation's part, beside the log.
 
 use std::sync::Arc;
 

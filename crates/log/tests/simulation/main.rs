@@ -2,7 +2,8 @@
 //! the machine is told and says is in `world` and `wire`, what would be right in `model`.
 //!
 //! `TRUNKLINE_SIM_SEEDS` says how many seeds are run, `TRUNKLINE_SIM_SEED` with which one they start. A failure names its
-//! seed and the fewest steps that were found to lead to it.
+//! seed and the fewest steps that were found to lead to it. It lies beside the log because here the machine and the ring
+//! are both known. With the feature `mutants` it shows that it can fail.
 
 mod model;
 mod rng;
