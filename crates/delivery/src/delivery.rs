@@ -10,7 +10,8 @@ use crate::sweep::Laggards;
 use crate::walk::Walk;
 use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, SocketId};
 
-/// What a [`Delivery`] calls when an item reaches a member. Calls for one connection come in log order.
+/// What a [`Delivery`] calls when an item reaches a member. Calls for one member come in log order; for all members of
+/// one connection they do as long as these stand together, for the walk does not wait for a member that is behind.
 pub trait Sink {
     /// The entry is for this member's client, now.
     fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>);
