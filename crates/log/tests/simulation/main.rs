@@ -17,9 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use trunkline_delivery::Mutant;
 use trunkline_delivery::{Delivery, Interest};
 
-use crate::model::Verdict;
 use crate::steps::{Config, Step};
-use crate::world::World;
+use crate::world::{Seen, World};
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 3000;
@@ -49,14 +48,24 @@ impl Mutation {
 #[test]
 fn every_member_gets_what_it_is_owed_once_and_in_order() {
     let (first, count) = (from_env("TRUNKLINE_SIM_SEED", 1), from_env("TRUNKLINE_SIM_SEEDS", SEEDS));
+    let mut seen = Seen::default();
     for seed in first..first + count {
         let (config, steps) = steps::draw(seed);
-        if let Err(said) = run(&config, &steps, Mutation::default()) {
-            let fewest = shrink(&config, steps);
-            let then = run(&config, &fewest, Mutation::default()).err();
-            panic!("seed {seed}: {said}\nin {config:?}; {then:?} by\n{}", list(&fewest));
+        match run(&config, &steps, Mutation::default()) {
+            Ok(more) => seen.add(&more),
+            Err(said) => {
+                let fewest = shrink(&config, steps);
+                let then = run(&config, &fewest, Mutation::default()).err();
+                panic!("seed {seed}: {said}\nin {config:?}; {then:?} by\n{}", list(&fewest));
+            }
         }
     }
+    // A simulation in which these do not happen proves nothing about them.
+    let Seen { walked, swept, cuts, put_back, casts } = seen;
+    assert!(
+        count < SEEDS || [walked, swept, cuts, put_back, casts].iter().all(|&times| times > count / 20),
+        "{seen:?}"
+    );
 }
 
 #[cfg(feature = "mutants")]
@@ -75,11 +84,12 @@ fn every_mutant_is_found() {
     assert!(survivors.is_empty(), "{MUTANT_SEEDS} seeds find nothing wrong with {survivors:?}");
 }
 
-fn run(config: &Config, steps: &[Step], mutation: Mutation) -> Verdict {
+fn run(config: &Config, steps: &[Step], mutation: Mutation) -> Result<Seen, String> {
     let all = || {
         let mut world = World::new(config, mutation);
         steps.iter().try_for_each(|&step| world.step(step))?;
-        world.finish()
+        world.finish()?;
+        Ok(world.seen())
     };
     catch_unwind(AssertUnwindSafe(all)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned();

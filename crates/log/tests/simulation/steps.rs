@@ -97,7 +97,7 @@ pub(crate) enum Step {
         budget: u32,
         choice: u32,
     },
-    /// The wire takes so many items more.
+    /// The wire takes so many items from now on.
     Open {
         conn: u32,
         room: u32,
@@ -115,7 +115,7 @@ pub(crate) fn draw(seed: u64) -> (Config, Vec<Step>) {
         rooms: 1 + rng.below(4),
         ring: if rng.one_in(3) { 2 + rng.below(8) as usize } else { 1000 },
         steps: 40 + rng.below(220),
-        slow: rng.below(11),
+        slow: 2 + rng.below(9),
         waits: if rng.one_in(3) { WAITS_LONG } else { rng.below(5) },
         acts: rng.below(6),
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Position, Room, Sink};
 
 use crate::model::{Model, Verdict};
+use crate::world::Seen;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -38,6 +39,7 @@ pub(crate) struct Wires {
     pub(crate) conns: BTreeMap<u32, Conn>,
     pub(crate) uids: BTreeMap<MemberKey, usize>,
     next_conn: u32,
+    pub(crate) seen: Seen,
 }
 
 impl Wires {
@@ -75,19 +77,23 @@ impl Wires {
         for &(uid, piece) in &pieces[..taken] {
             match piece {
                 Piece::Entry(position) => model.got(uid, position.number())?,
-                Piece::Cast(number, _) => model.got_cast(uid, number)?,
+                Piece::Cast(number, _) => {
+                    self.seen.casts += 1;
+                    model.got_cast(uid, number)?;
+                }
             }
         }
         if taken < pieces.len() {
+            self.seen.put_back += 1;
             conn.put_back(&pieces[taken..], delivery, model);
         }
         Ok(())
     }
 
-    /// The wire takes so many items more.
+    /// The wire takes so many items from now on.
     pub(crate) fn unblock(&mut self, key: u32, room: u32, delivery: &mut Delivery, model: &mut Model) {
         let Some(conn) = self.conns.get_mut(&key) else { return };
-        conn.room = conn.room.saturating_add(room);
+        conn.room = room;
         if conn.room == 0 || !conn.blocked {
             return;
         }
@@ -178,6 +184,9 @@ pub(crate) struct Ear<'a> {
     pub(crate) model: &'a mut Model,
     /// Rooms that entries made members join.
     pub(crate) joined: Vec<(usize, Room)>,
+    /// Entries that were given, and whether by a sweep.
+    pub(crate) delivered: u64,
+    pub(crate) swept: bool,
     pub(crate) verdict: Verdict,
 }
 
@@ -239,6 +248,7 @@ impl Ear<'_> {
 
 impl Sink for Ear<'_> {
     fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>) {
+        self.delivered += 1;
         let verdict = self.try_deliver(conn, member, entry.position);
         self.judge(verdict);
     }

@@ -39,6 +39,30 @@ enum Phase {
     Page(Position, Result<Page, ReadError>),
 }
 
+/// How often something happened, in a run or in all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Entries that reached a member by the walk, and by the sweep.
+    pub(crate) walked: u64,
+    pub(crate) swept: u64,
+    /// Members that the ring had passed.
+    pub(crate) cuts: u64,
+    /// Wires that took only part.
+    pub(crate) put_back: u64,
+    /// Casts that reached a client.
+    pub(crate) casts: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.walked += more.walked;
+        self.swept += more.swept;
+        self.cuts += more.cuts;
+        self.put_back += more.put_back;
+        self.casts += more.casts;
+    }
+}
+
 pub(crate) struct World {
     log: Memory,
     interest: Interest,
@@ -49,7 +73,7 @@ pub(crate) struct World {
     namespaces: [Arc<str>; 2],
     rooms: Vec<Room>,
     waits: u32,
-    pub(crate) cuts: u64,
+    seen: Seen,
 }
 
 impl World {
@@ -71,7 +95,7 @@ impl World {
             namespaces: ["/".into(), "/other".into()],
             rooms: (0..config.rooms).map(|room| format!("room {room}").into()).collect(),
             waits: config.waits,
-            cuts: 0,
+            seen: Seen::default(),
         }
     }
 
@@ -101,6 +125,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let mut seen = self.seen.clone();
+        self.shards.iter().for_each(|shard| seen.add(&shard.wires.seen));
+        seen
     }
 
     fn alive(&self) -> Vec<usize> {
@@ -327,6 +357,7 @@ impl World {
                 Ok(())
             }
             Ok(page) => self.listen(index, |delivery, ear| {
+                ear.swept = true;
                 delivery.sweep(from, &page.entries, page.upto, ear);
                 Phase::Write
             }),
@@ -345,7 +376,7 @@ impl World {
             }
             let (conn, _) = shard.wires.seat(uid).expect("a member that lives has a seat");
             shard.wires.close(conn, &mut shard.delivery, &mut self.model, false);
-            self.cuts += 1;
+            self.seen.cuts += 1;
         }
         Ok(())
     }
@@ -368,9 +399,18 @@ impl World {
     /// Runs the machine with an ear at it, and does what the library does with what it hears.
     fn listen(&mut self, index: usize, run: impl FnOnce(&mut Delivery, &mut Ear<'_>) -> Phase) -> Verdict {
         let Shard { delivery, wires, phase, .. } = &mut self.shards[index];
-        let mut ear = Ear { shard: index, wires, model: &mut self.model, joined: Vec::new(), verdict: Ok(()) };
+        let mut ear = Ear {
+            shard: index,
+            wires,
+            model: &mut self.model,
+            joined: Vec::new(),
+            delivered: 0,
+            swept: false,
+            verdict: Ok(()),
+        };
         *phase = run(delivery, &mut ear);
-        let Ear { joined, verdict, .. } = ear;
+        let Ear { joined, verdict, delivered, swept, .. } = ear;
+        *(if swept { &mut self.seen.swept } else { &mut self.seen.walked }) += delivered;
         for (uid, room) in joined {
             self.interest.add(&self.namespaces[self.model.members[uid].ns], Some(&room), index);
         }
