@@ -16,6 +16,12 @@ pub(crate) fn run() -> Outcome {
     let start = Instant::now();
     check::run()?;
     step("tests in Rust", || run::run(cargo().args(["test", "--workspace"])))?;
+    step("every wrong of the delivery machine is found by its simulation", || {
+        run::run(cargo().args(["test", "-p", "trunkline-log", "--features", "mutants", "--test", "simulation"]))
+    })?;
+    step("every parser over its corpus, and a minute of seeded mutations", || {
+        run::run(cargo().args(["test", "-p", "trunkline-proto", "--features", "fuzz", "--test", "fuzz_replay"]))
+    })?;
     step("testbed, release build", || server::build_testbed().map(drop))?;
     step("npm packages", tools::npm_packages)?;
     step("Chromium", tools::chromium)?;

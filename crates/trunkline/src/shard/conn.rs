@@ -120,6 +120,8 @@ pub(crate) struct Conn {
     pub(crate) touched: bool,
     /// The wire takes nothing at the moment: all its members are behind, and private items wait.
     pub(crate) blocked: bool,
+    /// Some of its members are behind; cleared when all stand at the head.
+    pub(crate) catching_up: bool,
     /// The end of the connection is in what is unsent.
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
@@ -146,6 +148,7 @@ impl Conn {
             version: kind.codec.version,
             kind,
             blocked: matches!(outlet, Outlet::Polling { .. }),
+            catching_up: matches!(outlet, Outlet::Polling { .. }),
             outlet,
             seats: SmallVec::new(),
             pending: SmallVec::new(),

@@ -49,6 +49,8 @@ pub(crate) struct Outbound {
     /// Connections whose private items wait for the walk to pass.
     pub(crate) waiting: Vec<u32>,
     pub(crate) casts_done: Vec<Arc<Cast>>,
+    /// Entries come from a sweep, not from the walk.
+    pub(crate) sweeping: bool,
     scratch: Vec<u8>,
     /// Connections closed because the log had passed their cursor, or they took no private items.
     pub(crate) cut: u64,
@@ -145,10 +147,11 @@ impl Outbound {
 
     /// After members have caught up: says what waited for that.
     pub(crate) fn release(&mut self, key: u32, delivery: &Delivery) {
-        let Some(conn) = self.conns.get(key as usize) else { return };
-        if conn.passing.is_empty() || conn.blocked || conn.seats.iter().any(|seat| delivery.is_lagging(seat.member)) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        if conn.blocked || conn.seats.iter().any(|seat| delivery.is_lagging(seat.member)) {
             return;
         }
+        conn.catching_up = false;
         self.say_passed(key, delivery.position().next());
     }
 
@@ -254,19 +257,23 @@ impl Outbound {
     fn put_back(&mut self, key: u32, parts: Vec<(bool, What)>, delivery: &mut Delivery) {
         let conn = &mut self.conns[key as usize];
         let (mut cursor, mut first_left) = (None, None::<Position>);
+        let mut before = delivery.position();
         let mut back = Vec::new();
         for (taken, what) in parts {
             match what {
                 What::Private(_, Private::Finish) if taken => conn.finishing = true,
-                What::Source(Source::Entry(entry)) if taken => cursor = Some(entry.position),
                 What::Source(Source::Entry(entry)) => {
-                    first_left.get_or_insert(entry.position);
+                    before = entry.position;
+                    if taken {
+                        cursor = Some(entry.position);
+                    } else {
+                        first_left.get_or_insert(entry.position);
+                    }
                 }
                 What::Source(Source::Cast(_)) | What::Private(..) if taken => {}
                 What::Source(Source::Cast(cast)) if cast.kind == CastKind::Volatile => {}
                 What::Source(source @ Source::Cast(_)) => {
-                    let after = cursor.unwrap_or_else(|| delivery.position());
-                    back.push((after, Private::Messages(source.messages(conn.kind.codec))));
+                    back.push((before, Private::Messages(source.messages(conn.kind.codec))));
                 }
                 What::Private(_, Private::Volatile(_)) => {}
                 What::Private(after, item) => back.push((after, item)),
@@ -277,6 +284,7 @@ impl Outbound {
         }
         conn.pending.clear();
         conn.blocked = true;
+        conn.catching_up = true;
         for seat in &conn.seats {
             match first_left {
                 Some(left) => delivery.lag(seat.member, cursor.unwrap_or(left.before())),
@@ -428,7 +436,8 @@ impl Sink for Outbound {
     fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>) {
         let ConnKey(key) = conn;
         let Some(found) = self.conns.get(key as usize) else { return };
-        if !found.passing.is_empty() {
+        // While one socket of a connection is behind, what waits for it does not leave with the entries of another.
+        if !found.passing.is_empty() && (self.sweeping || !found.catching_up) {
             self.say_passed(key, entry.position);
         }
         let Some(found) = self.conns.get(key as usize) else { return };

@@ -59,10 +59,15 @@ impl Shard {
         self.append_batches();
         self.take_mail();
         let mut slice = Slice(Instant::now());
-        while !self.walk_step() {
+        loop {
+            let done = self.walk_step();
+            // Before anybody else gets a turn: members that were acted on may be gone then.
+            self.after_walk();
+            if done {
+                break;
+            }
             slice.pause_if_long().await;
         }
-        self.after_walk();
         self.answer_fetches();
         self.write_touched(&mut slice).await;
         self.sweep(&mut slice).await;
@@ -208,7 +213,9 @@ impl Shard {
                         self.want_turn();
                         return;
                     }
+                    core.out.sweeping = true;
                     core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
+                    core.out.sweeping = false;
                     core.bury();
                 }
                 Err(ReadError::Gone { oldest }) => self.cut(oldest),
