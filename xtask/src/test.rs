@@ -11,6 +11,9 @@ use crate::{Outcome, check, server, tools};
 /// How many test files run at once: they wait more than they compute.
 const FILES_AT_ONCE: &str = "--test-concurrency=4";
 
+/// Mutations of each parser's corpus: about a minute for all of them in a debug build.
+const FUZZ_ROUNDS: &str = "60000";
+
 /// Runs everything, and stops at the first step that fails.
 pub(crate) fn run() -> Outcome {
     let start = Instant::now();
@@ -20,7 +23,9 @@ pub(crate) fn run() -> Outcome {
         run::run(cargo().args(["test", "-p", "trunkline-log", "--features", "mutants", "--test", "simulation"]))
     })?;
     step("every parser over its corpus, and a minute of seeded mutations", || {
-        run::run(cargo().args(["test", "-p", "trunkline-proto", "--features", "fuzz", "--test", "fuzz_replay"]))
+        let mut replay = cargo();
+        replay.args(["test", "-p", "trunkline-proto", "--features", "fuzz", "--test", "fuzz_replay"]);
+        run::run(replay.env("TRUNKLINE_FUZZ_ROUNDS", FUZZ_ROUNDS))
     })?;
     step("testbed, release build", || server::build_testbed().map(drop))?;
     step("npm packages", tools::npm_packages)?;
