@@ -1,0 +1,151 @@
+//! The options of the program, from its arguments and the environment.
+//! Whether a port is free, or a directory there, shows when they are used.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Serves Socket.IO, and two pages that show it: a chat and a whiteboard.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline-server", version)]
+pub(crate) struct Options {
+    /// Address to listen on: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that can reach it
+    #[arg(long, env = "TRUNKLINE_HOST", default_value = "127.0.0.1", value_name = "IP", value_parser = host)]
+    pub(crate) host: IpAddr,
+
+    /// Port to listen on; with 0 the system picks a free one, which is printed
+    #[arg(long, env = "TRUNKLINE_PORT", default_value_t = 3000)]
+    pub(crate) port: u16,
+
+    /// Directory for what the program keeps; it is made if it is not there
+    #[arg(long, env = "TRUNKLINE_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Directory with the browser client's files, `dist` of the package socket.io-client; without this option they are
+    /// taken from npm at the first start
+    #[arg(long, env = "TRUNKLINE_CLIENT_DIR", value_name = "DIR")]
+    pub(crate) client_dir: Option<PathBuf>,
+
+    /// Threads that serve connections, 1 to 64; one a core without this option
+    #[arg(long, env = "TRUNKLINE_SHARDS", value_name = "N",
+        value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) shards: Option<u8>,
+}
+
+/// What came of the arguments.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// Serve with these.
+    Options(Options),
+    /// A text that was asked for: the help or the version.
+    Shown(String),
+    /// One sentence about what is wrong.
+    Wrong(String),
+}
+
+impl Options {
+    /// Reads arguments, the program's name first, and the environment.
+    pub(crate) fn read<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Reading {
+        match Self::try_parse_from(args) {
+            Ok(options) => Reading::Options(options),
+            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                Reading::Shown(error.to_string())
+            }
+            Err(error) => Reading::Wrong(sentence(&error.to_string())),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// The first line of an error says what is wrong; usage and tips below it are in the help.
+fn sentence(error: &str) -> String {
+    let first = error.lines().next().unwrap_or_default();
+    format!("{} (--help lists the options)", first.trim_start_matches("error: "))
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| "it is not an IP address".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(args: &[&str]) -> Reading {
+        Options::read(["trunkline-server"].iter().chain(args))
+    }
+
+    fn options(args: &[&str]) -> Options {
+        match read(args) {
+            Reading::Options(options) => options,
+            other => panic!("{args:?} gave {other:?}"),
+        }
+    }
+
+    fn wrong(args: &[&str]) -> String {
+        match read(args) {
+            Reading::Wrong(sentence) => sentence,
+            other => panic!("{args:?} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_arguments_it_serves_this_machine_on_port_3000() {
+        let options = options(&[]);
+        assert_eq!(options.address().to_string(), "127.0.0.1:3000");
+        assert_eq!(options.data_dir, PathBuf::from("./data"));
+        assert_eq!((options.client_dir, options.shards), (None, None));
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let options = options(&[
+            "--host", "::1", "--port=0", "--data-dir", "/var/lib/t", "--client-dir", "dist", "--shards", "2",
+        ]);
+        assert_eq!(options.address().to_string(), "[::1]:0");
+        assert_eq!(options.data_dir, PathBuf::from("/var/lib/t"));
+        assert_eq!(options.client_dir, Some(PathBuf::from("dist")));
+        assert_eq!(options.shards, Some(2));
+    }
+
+    #[test]
+    fn localhost_is_an_address() {
+        assert_eq!(options(&["--host", "localhost"]).host, Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_that_names_the_option() {
+        for (args, named) in [
+            (&["--prot", "1"][..], "--prot"),
+            (&["--port", "70000"], "70000"),
+            (&["--port", "many"], "--port"),
+            (&["--host", "example.invalid"], "not an IP address"),
+            (&["--shards", "0"], "1..=64"),
+            (&["--data-dir"], "--data-dir"),
+            (&["somewhere"], "somewhere"),
+        ] {
+            let sentence = wrong(args);
+            assert!(sentence.contains(named), "{args:?}: {sentence}");
+            assert!(!sentence.contains('\n'), "{args:?}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for (arg, part) in [("--help", "--client-dir"), ("--version", env!("CARGO_PKG_VERSION"))] {
+            match read(&[arg]) {
+                Reading::Shown(text) => assert!(text.contains(part), "{text}"),
+                other => panic!("{arg} gave {other:?}"),
+            }
+        }
+    }
+}
