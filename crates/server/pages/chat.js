@@ -18,7 +18,8 @@ const shown = new Set();
 /** The ids that this window had, so that it knows its messages after a reconnection. */
 const mine = new Set();
 let room = roomOfAddress() || memory.get("trunkline-room") || "lobby";
-let typingTold = 0;
+/** When the others were told that this person types; undefined when they think that nothing is being typed. */
+let typingTold;
 let wasConnected = false;
 
 const name = await nameOfPerson((changed) => socket?.connected && rename(changed));
@@ -136,6 +137,7 @@ function addMessage(message) {
   const item = element("li", own ? "message own" : "message");
   const last = byId("messages").lastElementChild;
   item.dataset.from = message.from;
+  item.dataset.id = message.id;
   if (last?.dataset.from === message.from) {
     item.classList.add("more");
   }
@@ -159,6 +161,7 @@ function append(item, follow = false) {
   const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_END_PX;
   list.append(item);
   while (list.childElementCount > MESSAGES_MAX) {
+    shown.delete(list.firstElementChild.dataset.id);
     list.firstElementChild.remove();
   }
   if (near || follow) {
@@ -244,11 +247,11 @@ function setTyping({ id, name: called, typing: now }) {
 }
 
 function tellTyping(now) {
-  const due = performance.now() - typingTold > TYPING_EVERY_MS;
-  if (!socket?.connected || (now ? !due : typingTold === 0)) {
+  const told = typingTold !== undefined && performance.now() - typingTold < TYPING_EVERY_MS;
+  if (!socket?.connected || (now ? told : typingTold === undefined)) {
     return;
   }
-  typingTold = now ? performance.now() : 0;
+  typingTold = now ? performance.now() : undefined;
   socket.volatile.emit("typing", now);
 }
 
@@ -270,7 +273,7 @@ async function send() {
     return;
   }
   byId("text").value = "";
-  typingTold = 0;
+  typingTold = undefined;
   fitText();
   showSendable();
   try {

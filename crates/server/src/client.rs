@@ -66,14 +66,9 @@ impl Client {
         if self.named || self.is_there() {
             return Ok(Source::Served);
         }
-        let work = self.dir.with_extension(format!("{}.partial", std::process::id()));
-        std::fs::create_dir_all(&work)
-            .map_err(|error| format!("cannot make the directory {}: {error}", work.display()))?;
+        let work = Work::new(self.dir.with_file_name(format!("partial-{}", std::process::id())))?;
         tell(&format!("taking socket.io-client {VERSION} from npm into {}", self.dir.display()));
-        let taken = self.take(OsStr::new("npm"), &work, NPM_DEADLINE).await;
-        // What is left of it is of no use, and harms nobody if it stays.
-        let _ = std::fs::remove_dir_all(&work);
-        match taken {
+        match self.take(OsStr::new("npm"), &work.0, NPM_DEADLINE).await {
             Ok(()) => Ok(Source::Served),
             Err(why) => {
                 tell(&format!("{why}; the pages take the client from {CDN}"));
@@ -112,6 +107,25 @@ impl Client {
     }
 }
 
+/// The folder that npm works in, gone when nobody waits for npm any more.
+struct Work(PathBuf);
+
+impl Work {
+    fn new(dir: PathBuf) -> Result<Self, String> {
+        match std::fs::create_dir_all(&dir) {
+            Ok(()) => Ok(Self(dir)),
+            Err(error) => Err(format!("cannot make the directory {}: {error}", dir.display())),
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // If it stays it is of no use, but harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 fn arguments(work: &Path) -> Vec<OsString> {
     let package = format!("socket.io-client@{VERSION}");
     let mut arguments: Vec<OsString> = vec!["install".into(), "--prefix".into(), work.into()];
@@ -125,7 +139,6 @@ fn arguments(work: &Path) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -142,8 +155,11 @@ mod tests {
         /// A program that stands in for npm; its third argument is the folder to install in.
         fn npm(&self, script: &str) -> PathBuf {
             let path = self.0.join("npm");
-            std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            // Written by another process: a file that this one had open for writing could be busy when it is run, since
+            // other tests fork meanwhile.
+            let write = r#"printf '#!/bin/sh\n%s\n' "$1" >"$2" && chmod 755 "$2""#;
+            let mut shell = std::process::Command::new("sh");
+            assert!(shell.args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
             path
         }
 
@@ -168,7 +184,8 @@ mod tests {
         }
     }
 
-    const INSTALLS: &str = r#"dist="$3/node_modules/socket.io-client/dist"; mkdir -p "$dist"; echo 1 >"$dist/socket.io.min.js""#;
+    const INSTALLS: &str =
+        r#"dist="$3/node_modules/socket.io-client/dist"; mkdir -p "$dist"; echo 1 >"$dist/socket.io.min.js""#;
 
     fn options(client_dir: Option<&Path>, data_dir: &Path) -> Options {
         let data_dir = data_dir.to_owned();

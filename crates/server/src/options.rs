@@ -109,7 +109,15 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let options = options(&[
-            "--host", "::1", "--port=0", "--data-dir", "/var/lib/t", "--client-dir", "dist", "--shards", "2",
+            "--host",
+            "::1",
+            "--port=0",
+            "--data-dir",
+            "/var/lib/t",
+            "--client-dir",
+            "dist",
+            "--shards",
+            "2",
         ]);
         assert_eq!(options.address().to_string(), "[::1]:0");
         assert_eq!(options.data_dir, PathBuf::from("/var/lib/t"));

@@ -116,7 +116,8 @@ pub(crate) async fn tell_rooms(ns: Namespace, chat: Chat) {
     loop {
         chat.moved.notified().await;
         let rooms = rooms(&people::rooms(&ns).await);
-        ns.volatile().emit("rooms", rooms);
+        // Not worth a place in the log: the next list replaces it.
+        ns.local().emit("rooms", rooms);
         tokio::time::sleep(ROOMS_PAUSE).await;
     }
 }
