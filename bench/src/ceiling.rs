@@ -2,21 +2,21 @@
 //! and nothing else. One thread, raw epoll, one `send` per connection per message, prebuilt frames, a canned handshake.
 //! It is the denominator of every ratio; it is no server for anybody, and trusts its clients to be our load generator.
 
+mod connection;
+
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpNoDelay;
 
-use crate::faults::{Faults, Injected};
+use self::connection::Connection;
+use crate::faults::Faults;
 use crate::poller::{Poller, Ready};
 use crate::wire::{self, ACCEPT_KEY, CLOSE, Parsed, TEXT};
 
 const LISTENER: usize = usize::MAX;
-
-/// What a connection may have sent without finishing it. More than any load sends; more ends the connection.
-const UNFINISHED_BYTES_MAX: usize = 2 * wire::FRAME_BYTES_MAX;
 
 /// The server: its sockets, its rooms and its scratch buffers.
 #[derive(Debug)]
@@ -37,19 +37,6 @@ pub struct Ceiling {
 /// A dense list of connections.
 #[derive(Debug, Default)]
 struct Members(Vec<usize>);
-
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    upgraded: bool,
-    /// The beginning of something that did not come whole; no memory at rest.
-    unfinished: Vec<u8>,
-    /// What the socket had no room for.
-    unsent: Vec<u8>,
-    /// A message that the fault `swap` holds back until the next one has gone.
-    held: Option<Vec<u8>>,
-    rooms: Vec<Vec<u8>>,
-}
 
 impl Ceiling {
     /// Serves on `listener`, with `faults` in its deliveries.
@@ -241,74 +228,6 @@ impl Ceiling {
             }
         }
         self.free.push(token);
-    }
-}
-
-impl Connection {
-    fn new(stream: TcpStream) -> Self {
-        let (unfinished, unsent, rooms) = (Vec::new(), Vec::new(), Vec::new());
-        Self { stream, upgraded: false, unfinished, unsent, held: None, rooms }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > UNFINISHED_BYTES_MAX {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        self.unfinished = bytes.to_vec();
-        Ok(())
-    }
-
-    /// A delivery: the thing that is counted, and that the faults spoil.
-    fn deliver(&mut self, poller: &Poller, token: usize, frame: &[u8], faults: &mut Faults) -> io::Result<()> {
-        match faults.next() {
-            None => self.send(poller, token, frame)?,
-            Some(Injected::Drop) => return Ok(()),
-            Some(Injected::Repeat) => {
-                self.send(poller, token, frame)?;
-                self.send(poller, token, frame)?;
-            }
-            Some(Injected::Alter) => self.send(poller, token, &crate::faults::altered(frame))?,
-            Some(Injected::Swap) if self.held.is_none() => {
-                self.held = Some(frame.to_vec());
-                return Ok(());
-            }
-            Some(Injected::Swap) => self.send(poller, token, frame)?,
-        }
-        match self.held.take() {
-            Some(held) => self.send(poller, token, &held),
-            None => Ok(()),
-        }
-    }
-
-    fn send(&mut self, poller: &Poller, token: usize, bytes: &[u8]) -> io::Result<()> {
-        let mut sent = 0;
-        if self.unsent.is_empty() {
-            sent = match self.stream.write(bytes) {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(error) => return Err(error),
-            };
-            if sent == bytes.len() {
-                return Ok(());
-            }
-            poller.change(&self.stream, token, true)?;
-        }
-        self.unsent.extend_from_slice(&bytes[sent..]);
-        Ok(())
-    }
-
-    fn flush(&mut self, poller: &Poller, token: usize) -> io::Result<()> {
-        let sent = match self.stream.write(&self.unsent) {
-            Ok(sent) => sent,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        self.unsent.drain(..sent);
-        if self.unsent.is_empty() {
-            self.unsent = Vec::new();
-            poller.change(&self.stream, token, false)?;
-        }
-        Ok(())
     }
 }
 

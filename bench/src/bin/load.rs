@@ -13,6 +13,9 @@ use trunkline_bench::options::Options;
 use trunkline_bench::process::raise_descriptor_limit;
 use trunkline_bench::stretch::{Measured, Plan, run_idle, run_steady};
 
+/// What a process has open beside its connections.
+const SPARE_DESCRIPTORS: u64 = 64;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,7 +38,12 @@ fn run() -> Result<(), String> {
     if members == 0 || window == 0 || connections == 0 || (name == "rooms" && !connections.is_multiple_of(members)) {
         return Err("the rooms must be of equal size, and nothing may be zero".to_owned());
     }
-    raise_descriptor_limit().map_err(|error| error.to_string())?;
+    let limit = raise_descriptor_limit().map_err(|error| error.to_string())?;
+    if limit < connections as u64 + SPARE_DESCRIPTORS {
+        return Err(format!(
+            "{connections} connections are more than the {limit} descriptors that one process may open"
+        ));
+    }
     let measured = match name.as_str() {
         "broadcast" => run_steady(Fanout::broadcast(connections, window), connections, port, pid, &plan),
         "rooms" => run_steady(Fanout::rooms(connections / members, members, window), connections, port, pid, &plan),
