@@ -29,7 +29,9 @@ usage: cargo xtask COMMAND
          [--only NAME]      one of them
          [--reference]      against npm's socket.io instead of the testbed
   autobahn [--reference]    the Autobahn WebSocket test suite
-  bench --quick             broadcast, echo and idle";
+  bench --quick             fan-out, echo, churn and idle against the limit of this machine
+        [--only LOAD,LOAD]  some of the loads
+        [--rounds N]        how often each is run (3, idle once)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["suites", rest @ ..] => suites::run(rest),
         ["autobahn", rest @ ..] => autobahn::run(rest),
-        ["bench", rest @ ..] => bench::run(rest),
+        ["bench", rest @ ..] => bench::run_bench(rest),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
