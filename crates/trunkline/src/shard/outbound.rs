@@ -198,7 +198,10 @@ impl Outbound {
             match try_write(&conn.outlet, &buffer) {
                 Ok(written) if written == buffer.len() => conn.pending.clear(),
                 Ok(written) => self.keep_rest(key, &buffer, written, delivery),
-                Err(_) => conn.close(DisconnectReason::TransportClose),
+                Err(_) => {
+                    conn.pending.clear();
+                    conn.close(DisconnectReason::TransportClose);
+                }
             }
             return;
         }
@@ -216,7 +219,10 @@ impl Outbound {
                 }
             }
             Ok(written) => self.keep_rest(key, &bytes, written, delivery),
-            Err(_) => conn.close(DisconnectReason::TransportClose),
+            Err(_) => {
+                conn.pending.clear();
+                conn.close(DisconnectReason::TransportClose);
+            }
         }
         self.scratch = bytes;
     }
