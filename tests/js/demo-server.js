@@ -1,11 +1,12 @@
-// Starts and ends trunkline-server for the test of its pages. The environment names the binary, SERVER, and may name the
-// ports to try, TEST_PORTS.
+// Starts and ends trunkline-server for the test of its pages. The environment names the binary, SERVER (or PROGRAM), and
+// may name the ports to try, TEST_PORTS.
 // Waiting, and ending it as an operator would, is harness.js.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 import { eventually } from "./harness.js";
 
+const PROGRAM = process.env.SERVER ?? process.env.PROGRAM;
 const CLIENT = fileURLToPath(new URL("./node_modules/socket.io-client/dist", import.meta.url));
 
 const running = new Set();
@@ -33,11 +34,11 @@ export async function startDemo() {
 
 /** The same on this port; `ended` says whether it did not start. */
 export async function startDemoOn(port) {
-  if (!process.env.SERVER) {
+  if (!PROGRAM) {
     throw new Error("SERVER must name the binary of trunkline-server");
   }
   const args = ["--port", String(port), "--client-dir", CLIENT];
-  const child = spawn(process.env.SERVER, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "pipe"] });
   running.add(child);
   const demo = { child, port, url: `http://127.0.0.1:${port}`, output: "", ended: false };
   for (const stream of [child.stdout, child.stderr]) {

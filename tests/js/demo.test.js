@@ -1,7 +1,7 @@
 // The chat and the whiteboard of trunkline-server, each in two windows of a real browser.
 // Every test has rooms, or a server, of its own.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 
 import { window } from "./browser.js";
 import { kill, startDemo, startDemoOn } from "./demo-server.js";
@@ -17,9 +17,18 @@ after(async () => {
   assert.equal(await stop(demo), 0);
 });
 
-/** A window on a page, with the name given; what the page throws or refuses to load fails the test at its end. */
+/** Windows that a test opened. One that fails leaves them, and they must not be in the next one's rooms. */
+const open = new Set();
+
+afterEach(async () => {
+  await Promise.all([...open].map((page) => page.context().close()));
+  open.clear();
+});
+
+/** A window on a page, with the name given; what the page throws fails the test at its end. */
 async function visit(path, name, server = demo) {
   const page = await window();
+  open.add(page);
   page.setDefaultTimeout(PATIENCE_MS);
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(error.message));
@@ -39,6 +48,7 @@ const connected = (page) => page.waitForSelector("#status[data-state=connected]"
 async function close(...pages) {
   for (const page of pages) {
     assert.deepEqual(page.faults, []);
+    open.delete(page);
     await page.context().close();
   }
 }

@@ -55,6 +55,7 @@ function start() {
   socket.on("disconnect", () => {
     addMarker("broken", `Connection lost at ${time(Date.now())}`);
     people.clear();
+    clearTyping();
     showPeople();
     showSendable();
   });
@@ -88,7 +89,7 @@ function go(events, next) {
   room = next;
   byId("messages").replaceChildren();
   shown.clear();
-  [...typing.keys()].forEach((id) => setTyping({ id, typing: false }));
+  clearTyping();
   if (socket.connected) {
     enter(events);
   }
@@ -244,6 +245,10 @@ function setTyping({ id, name: called, typing: now }) {
     names.length === 1 ? `${names[0]} is typing…` :
     names.length === 2 ? `${names[0]} and ${names[1]} are typing…` :
     "Several people are typing…";
+}
+
+function clearTyping() {
+  [...typing.keys()].forEach((id) => setTyping({ id, typing: false }));
 }
 
 function tellTyping(now) {

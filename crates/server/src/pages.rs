@@ -43,7 +43,7 @@ fn page(text: &str, source: Source) -> String {
     let (client, note) = match source {
         Source::Served => ("/socket.io/socket.io.min.js", String::new()),
         Source::Cdn => {
-            let note = format!("This server found no npm, so your browser takes the Socket.IO client from {CDN}.");
+            let note = format!("This server has no Socket.IO client from npm, so your browser takes it from {CDN}.");
             (CDN, format!("<p class=\"note\">{note}</p>"))
         }
     };

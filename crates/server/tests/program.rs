@@ -1,6 +1,8 @@
 //! The program as an operator meets it: its lines, its exit codes, and its end with clients connected.
 //! The pages are tested in a browser, elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it takes for granted by unwrapping it")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
