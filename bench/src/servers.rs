@@ -30,12 +30,12 @@ impl Spec {
         Self { name: "ceiling".to_owned(), program, args, environment: Vec::new(), port_variable: None }
     }
 
-    /// The project's own testbed.
+    /// The project's own testbed, of this or another state of the tree.
     #[must_use]
-    pub fn ours(program: &Path) -> Self {
+    pub fn testbed(name: &str, program: &Path) -> Self {
         let environment = vec![("MODE".to_owned(), "bench".to_owned()), ("RUST_LOG".to_owned(), "warn".to_owned())];
         Self {
-            name: "trunkline".to_owned(),
+            name: name.to_owned(),
             program: program.to_owned(),
             args: Vec::new(),
             environment,

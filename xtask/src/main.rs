@@ -31,7 +31,8 @@ usage: cargo xtask COMMAND
   autobahn [--reference]    the Autobahn WebSocket test suite
   bench --quick             fan-out, echo, churn and idle against the limit of this machine
         [--only LOAD,LOAD]  some of the loads
-        [--rounds N]        how often each is run (3, idle once)";
+        [--rounds N]        how often each is run (3, idle once)
+        [--before TESTBED]  and against a testbed built from another state of the tree";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,7 +1,8 @@
 //! The short benchmark as a program: every quick load against the limit and the project's testbed, alternately, and the
 //! table of it on standard output. It builds nothing: all programs stand beside it.
 //!
-//! `quick [--ours FILE] [--only ROW,ROW] [--rounds N]`
+//! `quick [--ours FILE] [--before FILE] [--only ROW,ROW] [--rounds N]`; `--before` is a testbed of another state of the
+//! tree, which takes its turns beside ours.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,13 +35,17 @@ fn main() -> ExitCode {
 fn run() -> Result<bool, String> {
     let mut options = Options::from_args()?;
     let ours = options.take::<PathBuf>("ours")?;
+    let before = options.take::<PathBuf>("before")?;
     let only = options.take::<String>("only")?;
     let rounds = options.take("rounds")?;
     options.finish()?;
     raise_descriptor_limit().map_err(|error| error.to_string())?;
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
     let ceiling = Spec::ceiling(&here.with_file_name("ceiling"));
-    let ours = Spec::ours(&ours.unwrap_or_else(|| here.with_file_name("testbed")));
+    let limit = ceiling.name.clone();
+    let mut servers = vec![ceiling];
+    servers.extend(before.map(|program| Spec::testbed("before", &program)));
+    servers.push(Spec::testbed("trunkline", &ours.unwrap_or_else(|| here.with_file_name("testbed"))));
     let mut rows = quick_rows();
     if let Some(only) = only {
         rows.retain(|row| only.split(',').any(|name| name == row.name));
@@ -48,8 +53,7 @@ fn run() -> Result<bool, String> {
     for row in &mut rows {
         row.rounds = rounds.unwrap_or(row.rounds);
     }
-    let limit = ceiling.name.clone();
-    let bench = Bench { load: here.with_file_name("load"), servers: vec![ceiling, ours], ports: PORTS };
+    let bench = Bench { load: here.with_file_name("load"), servers, ports: PORTS };
     let all = bench.run(&rows, |run| eprintln!("{run}")).map_err(|error| error.to_string())?;
     writeln!(std::io::stdout(), "{}", render(&all, &limit)).map_err(|error| error.to_string())?;
     Ok(all.iter().flat_map(|runs| &runs.runs).all(|measured| !measured.noticed.any()))
