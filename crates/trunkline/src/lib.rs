@@ -48,6 +48,8 @@ pub mod service;
 mod shard;
 mod socket;
 mod socket_listeners;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use builder::ServerBuilder;
 pub use commit::Commit;
