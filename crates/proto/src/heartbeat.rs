@@ -91,6 +91,20 @@ impl Heartbeat {
         }
     }
 
+    /// As [`Heartbeat::tick`], while the peer is not read: what it owes cannot be seen and is not asked for. Pings go on,
+    /// at least one an interval and timeout, since the peer takes us for dead without them.
+    pub fn tick_unread(&mut self, rhythm: Rhythm, now: Millis) -> Beat {
+        if now < self.deadline {
+            return Beat::Wait;
+        }
+        if self.state == State::Listening {
+            self.deadline = now + rhythm.timeout_ms;
+            return Beat::Wait;
+        }
+        *self = Self { state: State::Awaiting { extended: false }, deadline: now + rhythm.interval_ms };
+        Beat::Ping
+    }
+
     /// A pong came. One that nobody asked for changes nothing.
     ///
     /// # Errors
@@ -139,6 +153,26 @@ mod tests {
     use super::*;
 
     const RHYTHM: Rhythm = Rhythm { interval_ms: 300, timeout_ms: 200 };
+
+    #[test]
+    fn a_peer_that_is_not_read_is_pinged_on_and_not_asked_for_pongs() {
+        let mut heart = Heartbeat::new(Version::V4, RHYTHM, 0);
+        assert_eq!(heart.tick(RHYTHM, 300), Beat::Ping);
+        assert_eq!(heart.tick_unread(RHYTHM, 499), Beat::Wait);
+        assert_eq!(heart.tick_unread(RHYTHM, 500), Beat::Ping);
+        assert_eq!(heart.tick_unread(RHYTHM, 800), Beat::Ping);
+        heart.resume(RHYTHM, 1000);
+        assert_eq!(heart.tick(RHYTHM, 1199), Beat::Wait);
+        assert_eq!(heart.tick(RHYTHM, 1200), Beat::Dead);
+    }
+
+    #[test]
+    fn a_peer_of_protocol_3_that_is_not_read_is_not_taken_for_dead() {
+        let mut heart = Heartbeat::new(Version::V3, RHYTHM, 0);
+        assert_eq!(heart.tick_unread(RHYTHM, 500), Beat::Wait);
+        assert_eq!(heart.tick_unread(RHYTHM, 5000), Beat::Wait);
+        assert_eq!(heart.tick(RHYTHM, 5200), Beat::Dead);
+    }
 
     #[test]
     fn the_first_ping_comes_after_the_interval_and_not_before() {

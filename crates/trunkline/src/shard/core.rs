@@ -265,10 +265,9 @@ impl Core {
             conn.upgrade_timed_out = true;
             conn.waker.wake_by_ref();
         }
-        if conn.paused {
-            conn.deadlines.heart.resume(rhythm, now);
-        }
-        match conn.deadlines.heart.tick(rhythm, now) {
+        let heart = &mut conn.deadlines.heart;
+        let beat = if conn.paused { heart.tick_unread(rhythm, now) } else { heart.tick(rhythm, now) };
+        match beat {
             Beat::Wait => {}
             Beat::Dead => {
                 conn.deadlines.heart.resume(rhythm, now);
