@@ -28,6 +28,13 @@ impl Socket {
         id
     }
 
+    /// A `once` listener has had its event, wherever it was registered.
+    pub(crate) fn forget_listener(&self, id: ListenerId) {
+        if !self.own_listeners().is_some_and(|_| self.off(id)) {
+            self.namespace().off(id);
+        }
+    }
+
     /// Takes off a handler that was registered on this socket. False if it is not there.
     pub fn off(&self, id: ListenerId) -> bool {
         self.change_listeners(|listeners| listeners.remove(id))

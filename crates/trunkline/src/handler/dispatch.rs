@@ -1,7 +1,10 @@
 //! From an event to the futures of its handlers. Which thread polls them, and when the next event begins, is the
 //! connection task's part.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use trunkline_proto::Event;
 
@@ -21,6 +24,8 @@ pub(crate) enum Dispatch {
 
 /// Finds the handlers of an event that the client sent.
 pub(crate) fn dispatch(socket: &Socket, event: Event, id: Option<u64>) -> Dispatch {
+    // First of all: it answers if a listener panics.
+    let ack = id.map(|id| AckSender::new(socket.clone(), id));
     let shared = socket.namespace_core().listeners();
     let own = socket.own_listeners();
     for listener in shared.any.iter().chain(own.iter().flat_map(|own| &own.any)) {
@@ -28,7 +33,6 @@ pub(crate) fn dispatch(socket: &Socket, event: Event, id: Option<u64>) -> Dispat
     }
     let guards = shared.packet_middleware.iter().chain(own.iter().flat_map(|own| &own.packet_middleware));
     let guards: Vec<_> = guards.cloned().collect();
-    let ack = id.map(|id| AckSender::new(socket.clone(), id));
     if !guards.is_empty() {
         return Dispatch::Run(Box::pin(guarded(socket.clone(), event, ack, guards)));
     }
@@ -47,12 +51,15 @@ fn call(
         (Some([listener]), None) => Some(listener.clone()),
         _ => None,
     };
-    if let Some(listener) = single {
-        return if listener.claim() { call_one(socket, event, ack, &listener) } else { Dispatch::Done };
+    if let Some(listener) = single.filter(|listener| listener.once.is_none()) {
+        return call_one(socket, event, ack, &listener);
     }
     let mut listeners = of(shared);
     listeners.extend(own.map(of).unwrap_or_default());
     listeners.retain(Listener::claim);
+    for spent in listeners.iter().filter(|listener| listener.once.is_some()) {
+        socket.forget_listener(spent.id);
+    }
     if listeners.is_empty() {
         nobody_listens(&event, ack, shared.unhandled);
         return Dispatch::Done;
@@ -174,12 +181,22 @@ pub(crate) fn ended(socket: &Socket, reason: DisconnectReason) -> HandlerFuture 
     })
 }
 
+/// Runs handlers one after another. A panic ends the one that it is in.
 async fn run_all(socket: Socket, handlers: Vec<Arc<dyn AnyHandler>>, reason: Option<DisconnectReason>) {
     for handler in handlers {
         let context = Context { socket: socket.clone(), event: None, ack: None, reason };
-        match handler.call(context) {
-            Ok(future) => future.await,
-            Err(refused) => answer::refuse(&socket, None, None, &refused.1.0),
+        match catch_unwind(AssertUnwindSafe(|| handler.call(context))) {
+            Ok(Ok(mut future)) => poll_fn(|cx| poll_handler(&mut future, cx)).await,
+            Ok(Err(refused)) => answer::refuse(&socket, None, None, &refused.1.0),
+            Err(_) => tracing::error!(ns = %socket.namespace_name(), "a handler panicked"),
         }
     }
+}
+
+/// Polls a handler; one that panics has ended, and its client is answered by what it leaves behind.
+pub(crate) fn poll_handler(handler: &mut HandlerFuture, cx: &mut std::task::Context<'_>) -> Poll<()> {
+    catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))).unwrap_or_else(|_| {
+        tracing::error!("a handler panicked; the event ends, the connection goes on");
+        Poll::Ready(())
+    })
 }

@@ -14,7 +14,7 @@ use super::{Private, Shard};
 use crate::dynamic::Asked;
 use crate::handler::HandlerFuture;
 use crate::handler::MiddlewareFuture;
-use crate::handler::dispatch::{self, Dispatch};
+use crate::handler::dispatch::{self, Dispatch, poll_handler};
 use crate::namespace::NamespaceCore;
 use crate::server::auth_value;
 use crate::socket::{Place, Socket};
@@ -119,7 +119,7 @@ impl Talk {
     }
 
     fn poll_beside(&mut self, cx: &mut Context<'_>) {
-        self.beside.retain_mut(|handler| !poll_handler(handler, cx));
+        self.beside.retain_mut(|handler| poll_handler(handler, cx).is_pending());
     }
 }
 
@@ -202,9 +202,13 @@ impl ConnTask {
         let talk = &mut self.talks[index];
         match &mut talk.stage {
             Stage::Over => false,
-            Stage::Admission(admission) => match admission.as_mut().poll(cx) {
-                Poll::Pending => false,
-                Poll::Ready(admitted) => self.admitted(index, admitted),
+            Stage::Admission(admission) => match catch_unwind(AssertUnwindSafe(|| admission.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => false,
+                Ok(Poll::Ready(admitted)) => self.admitted(index, admitted),
+                Err(_) => {
+                    tracing::error!(ns = %talk.ns, "the function of a dynamic namespace panicked");
+                    self.admitted(index, Err(ConnectError::new("internal error")))
+                }
             },
             Stage::Middlewares(middlewares) => {
                 let verdict = catch_unwind(AssertUnwindSafe(|| middlewares.as_mut().poll(cx)));
@@ -218,14 +222,14 @@ impl ConnTask {
                 }
             }
             Stage::Running(handler) => {
-                if !poll_handler(handler, cx) {
+                if poll_handler(handler, cx).is_pending() {
                     return false;
                 }
                 talk.stage = Stage::Idle;
                 true
             }
             Stage::Leaving(handler) => {
-                if !poll_handler(handler, cx) {
+                if poll_handler(handler, cx).is_pending() {
                     return false;
                 }
                 talk.stage = Stage::Over;
@@ -327,17 +331,6 @@ impl ConnTask {
             return true;
         }
         false
-    }
-}
-
-/// Polls a handler; one that panics has ended, and its client is answered by what it leaves behind.
-fn poll_handler(handler: &mut HandlerFuture, cx: &mut Context<'_>) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-        Ok(poll) => poll.is_ready(),
-        Err(_) => {
-            tracing::error!("a handler panicked; the event ends, the connection goes on");
-            true
-        }
     }
 }
 
