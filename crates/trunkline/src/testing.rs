@@ -139,10 +139,14 @@ impl Client {
     }
 
     /// Waits until everything sent so far has been written. While the server does not read, that is not before it does.
-    pub async fn flush(&self) {
+    ///
+    /// # Errors
+    ///
+    /// If that takes longer than the deadline, or the connection ends first.
+    pub async fn flush(&self) -> Result<(), ClientError> {
         let (written, done) = oneshot::channel();
         self.0.send(Outgoing::Flush(written));
-        let _ = done.await;
+        self.0.within(done).await
     }
 
     /// Stops reading, as a client does whose machine or network is too slow, or goes on.
@@ -159,9 +163,13 @@ impl Client {
         self.0.ended().await
     }
 
-    /// The pings that the server has sent so far. Resolves when there are `count` of them, or the connection has ended.
-    pub async fn pings(&self, count: usize) {
-        self.0.pings(count).await;
+    /// Waits until the server has sent so many pings since the connection was opened.
+    ///
+    /// # Errors
+    ///
+    /// If it does not within the deadline.
+    pub async fn pings(&self, count: usize) -> Result<(), ClientError> {
+        self.0.pings(count).await
     }
 }
 

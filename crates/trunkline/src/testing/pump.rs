@@ -140,13 +140,10 @@ impl Link {
         self.paused.send_replace(paused);
     }
 
-    pub(super) async fn pings(&self, count: usize) {
+    pub(super) async fn pings(&self, count: usize) -> Result<(), ClientError> {
         let mut pings = self.pings.subscribe();
-        let mut ended = self.ended.subscribe();
-        tokio::select! {
-            _ = pings.wait_for(|&seen| seen >= count) => {}
-            _ = ended.wait_for(|&ended| ended) => {}
-        }
+        let seen = tokio::time::timeout(self.deadline, pings.wait_for(|&seen| seen >= count)).await;
+        seen.map(drop).map_err(|_| ClientError::Deadline)
     }
 
     pub(super) async fn ended(&self) -> Result<(), ClientError> {

@@ -1,0 +1,17 @@
+//! The library as its users see it, through the public API and a client that speaks the protocol. What official
+//! clients see is tested with them.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod broadcast;
+mod dispatch;
+mod emit;
+mod extract;
+mod lifecycle;
+mod listeners;
+mod middleware;
+mod namespaces;
+mod one_order;
+mod rooms;
+mod serving;
+mod slow;
+mod support;
