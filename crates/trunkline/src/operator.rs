@@ -211,9 +211,13 @@ impl Broadcast {
         }
     }
 
-    /// The sockets addressed, as of now.
+    /// The sockets addressed, as of now: everything emitted before by this thread has been obeyed.
     pub async fn fetch_sockets(&self) -> Vec<RemoteSocket> {
         let target = self.target(&self.ns);
+        // What this thread has emitted may have moved members, so it comes first.
+        if let Some(shard) = crate::shard::current(&self.server) {
+            shard.append_batches();
+        }
         let mut replies = Vec::new();
         for shard in self.server.hub().route(&target).iter() {
             let (reply, answer) = oneshot::channel();
