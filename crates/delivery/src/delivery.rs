@@ -27,6 +27,10 @@ pub trait Sink {
     fn joined(&mut self, member: MemberKey, room: &Room);
     /// An entry made the member leave this room, which it was in.
     fn left(&mut self, member: MemberKey, room: &Room);
+    /// An entry is about to end the member ([`Sink::disconnect`] follows), which is in these rooms so far.
+    fn ending(&mut self, member: MemberKey, rooms: Names) {
+        let _ = (member, rooms);
+    }
     /// An entry ends the member: what is after `position` is not for it.
     fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, close: bool);
 }

@@ -147,9 +147,11 @@ impl Delivery {
                 }
             }
             Act::Disconnect { close } => {
+                let rooms = self.members.rooms_of(member);
                 if self.members.stand_all(member, at)
                     && let Some(conn) = self.conn_of(member)
                 {
+                    sink.ending(member, rooms);
                     sink.disconnect(conn, member, at, *close);
                 }
             }

@@ -421,9 +421,19 @@ impl Socket {
         self.0.connected.store(true, Ordering::Release);
     }
 
+    /// The rooms in which the socket ends, unless they are known.
+    pub(crate) fn keep_last_rooms(&self, rooms: Vec<Room>) {
+        let _ = self.0.last_rooms.set(rooms);
+    }
+
+    /// The rooms in which it ended.
+    pub(crate) fn last_rooms(&self) -> &[Room] {
+        self.0.last_rooms.get().map_or(&[], Vec::as_slice)
+    }
+
     /// The socket has ended, being in these rooms. False if it had before.
     pub(crate) fn end(&self, rooms: Vec<Room>) -> bool {
-        let _ = self.0.last_rooms.set(rooms);
+        self.keep_last_rooms(rooms);
         self.0.acks.clear();
         self.0.connected.swap(false, Ordering::AcqRel)
     }

@@ -21,7 +21,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
-use trunkline_delivery::{Position, Room, Target};
+use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
 use trunkline_log::{AppendError, BoxFuture, NewEntry};
 use trunkline_proto::Messages;
@@ -260,11 +260,26 @@ impl Shard {
         core.delivery.leave_all(member, at);
         let Some(found) = core.conn_mut(conn) else { return };
         let Some(socket) = found.seat_of(member).map(|seat| seat.socket.clone()) else { return };
-        if socket.end(rooms) {
+        let ended = socket.end(rooms);
+        if ended {
             found.orders.push(Order::Ended { ns: ns.clone(), reason });
             found.waker.wake_by_ref();
         }
         core.private_after(conn, at, Private::Farewell { member, messages });
+        drop(core);
+        if ended {
+            self.tell_left(ns, socket.id(), socket.last_rooms());
+        }
+    }
+
+    /// A socket is gone from all of its rooms at once.
+    fn tell_left(&self, ns: &Arc<str>, id: &SocketId, rooms: &[Room]) {
+        if rooms.is_empty() || !self.server.has_room_listeners() {
+            return;
+        }
+        for room in rooms {
+            self.server.tell_room_event(&RoomEvent::Left { ns: ns.clone(), room: room.clone(), id: id.clone() });
+        }
     }
 
     fn socket_of(&self, conn: u32, member: trunkline_delivery::MemberKey) -> Option<Socket> {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use slab::Slab;
-use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Position, Room, Sink};
+use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink};
 use trunkline_proto::EnginePacket;
 
 use crate::DisconnectReason;
@@ -33,6 +33,8 @@ pub(crate) struct Eviction {
     pub(crate) member: MemberKey,
     pub(crate) position: Position,
     pub(crate) close: bool,
+    /// The rooms it was in.
+    pub(crate) rooms: Names,
 }
 
 /// Everything about the connections of a shard that has to do with output.
@@ -46,6 +48,8 @@ pub(crate) struct Outbound {
     pub(crate) farewells: Vec<MemberKey>,
     pub(crate) room_events: Vec<RoomChanged>,
     pub(crate) evictions: Vec<Eviction>,
+    /// The rooms of the member that the next eviction is about.
+    ending: Names,
     /// Connections whose private items wait for the walk to pass.
     pub(crate) waiting: Vec<u32>,
     pub(crate) casts_done: Vec<Arc<Cast>>,
@@ -485,7 +489,12 @@ impl Sink for Outbound {
         self.room_events.push(RoomChanged { member, room: room.clone(), joined: false });
     }
 
+    fn ending(&mut self, _member: MemberKey, rooms: Names) {
+        self.ending = rooms;
+    }
+
     fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, close: bool) {
-        self.evictions.push(Eviction { conn: conn.0, member, position, close });
+        let rooms = std::mem::take(&mut self.ending);
+        self.evictions.push(Eviction { conn: conn.0, member, position, close, rooms });
     }
 }

@@ -282,8 +282,9 @@ impl Shard {
             let event = if joined { RoomEvent::Joined { ns, room, id } } else { RoomEvent::Left { ns, room, id } };
             self.server.tell_room_event(&event);
         }
-        for Eviction { conn, member, position, close } in evictions {
+        for Eviction { conn, member, position, close, rooms } in evictions {
             let Some(socket) = self.socket_of(conn, member) else { continue };
+            socket.keep_last_rooms(rooms.to_vec());
             let generation = self.core.borrow().out.conns.get(conn as usize).map(|found| found.generation);
             if let Some(generation) = generation {
                 let conn = ConnRef { key: conn, generation };

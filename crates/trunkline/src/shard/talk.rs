@@ -157,8 +157,8 @@ impl ConnTask {
         let talk = &mut self.talks[index];
         if talk.is_joining() {
             let shard = self.shard.clone();
-            if talk.socket.is_some() {
-                shard.drop_seat(self.conn, &talk.ns);
+            if let Some(socket) = &talk.socket {
+                shard.drop_seat(self.conn, &talk.ns, socket);
             }
             talk.abandon(&shard);
             return;
@@ -283,7 +283,7 @@ impl ConnTask {
         let talk = &mut self.talks[index];
         let Some(socket) = talk.socket.clone() else { return false };
         if let Err(error) = verdict {
-            self.shard.drop_seat(self.conn, &talk.ns);
+            self.shard.drop_seat(self.conn, &talk.ns, &socket);
             self.refuse(index, &error);
             return true;
         }
@@ -353,13 +353,15 @@ impl Shard {
     }
 
     /// Takes a socket off that was not let in, with the rooms it has joined meanwhile.
-    fn drop_seat(&self, conn: super::ConnRef, ns: &Arc<str>) {
+    fn drop_seat(&self, conn: super::ConnRef, ns: &Arc<str>, socket: &Socket) {
         let mut core = self.core.borrow_mut();
         let Some(member) = core.member(conn, ns) else { return };
         let at = self.server.hub().distributed();
+        let rooms = core.rooms_of(member);
         core.delivery.leave_all(member, at);
         core.private_after(conn, at, Private::Farewell { member, messages: Default::default() });
         drop(core);
+        self.tell_left(ns, socket.id(), &rooms);
         self.want_turn();
     }
 }
