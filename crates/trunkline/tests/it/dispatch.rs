@@ -126,7 +126,7 @@ async fn a_slow_handler_stops_the_reading_not_the_heartbeat() {
     let io = Server::builder()
         .shards(1)
         .ping_interval(Duration::from_millis(20))
-        .ping_timeout(Duration::from_millis(30))
+        .ping_timeout(Duration::from_millis(1000))
         .build()
         .await
         .unwrap();
@@ -148,7 +148,7 @@ async fn a_slow_handler_stops_the_reading_not_the_heartbeat() {
     }
     tokio::select! {
         _ = client.flush() => panic!("all was read while the handler ran"),
-        // The pongs are not read either: each ping after the first comes without one.
+        // The pongs are not read either: most of these pings come without one.
         pinged = client.pings(5) => pinged.unwrap(),
     }
     gate.add_permits(EVENTS as usize);
