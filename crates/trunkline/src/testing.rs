@@ -34,6 +34,7 @@ mod pump;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,9 @@ pub struct Received {
     /// Where the answer goes, if one was asked for.
     answer: Option<(Arc<Link>, String, u64)>,
 }
+
+/// The answer to an event, to be awaited.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>;
 
 /// Why something of a client came to nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -253,17 +257,25 @@ impl ClientSocket {
         self.link.say(|codec| codec.event(&self.ns, None, &event, None));
     }
 
-    /// Sends an event and waits for the answer, read as `T`: a tuple takes all arguments, any other type the first.
+    /// Sends an event, now, and waits for the answer, read as `T`: a tuple takes all arguments, any other type the first.
+    /// The future does not borrow the socket: events can be taken before it is awaited.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Deadline`] if none comes in time.
-    pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T, ClientError> {
-        let args = Args::serialize(&data).map_err(|error| ClientError::Value(error.to_string()))?;
+    /// [`ClientError::Deadline`] if none comes in time after this call is awaited.
+    ///
+    /// # Panics
+    ///
+    /// If the data is no JSON.
+    pub fn emit_with_ack<T: DeserializeOwned + 'static>(&self, event: &str, data: impl Serialize) -> Answer<T> {
+        let event = Event::new(event.to_owned(), Args::serialize(&data).expect("test data is JSON"));
         let (id, answer) = self.link.expect_answer(&self.ns);
-        self.link.say(|codec| codec.event(&self.ns, Some(id), &Event::new(event.to_owned(), args), None));
-        let answer = self.link.within(answer).await?;
-        answer.extract().map_err(|error| ClientError::Value(error.to_string()))
+        self.link.say(|codec| codec.event(&self.ns, Some(id), &event, None));
+        let link = self.link.clone();
+        Box::pin(async move {
+            let answer = link.within(answer).await?;
+            answer.extract().map_err(|error| ClientError::Value(error.to_string()))
+        })
     }
 
     /// The next event, of whatever name.
