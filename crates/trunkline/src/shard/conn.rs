@@ -68,6 +68,8 @@ pub(crate) enum Outlet {
 pub(crate) struct Seat {
     pub(crate) member: MemberKey,
     pub(crate) socket: Socket,
+    /// It has ended: it joins nothing any more, and its client may join the namespace anew beside it.
+    pub(crate) ending: bool,
     /// Its farewell has been said: nothing more is delivered to it.
     pub(crate) left: bool,
 }
@@ -223,6 +225,16 @@ impl Conn {
             }
             Outlet::Polling { .. } | Outlet::Gone => {}
         }
+    }
+
+    /// The seat in this namespace that has not ended.
+    pub(crate) fn seat_in(&self, ns: &str) -> Option<&Seat> {
+        self.seats.iter().find(|seat| !seat.ending && **seat.socket.namespace_name() == *ns)
+    }
+
+    /// From now on the seat is not found by its namespace.
+    pub(crate) fn end_seat(&mut self, member: MemberKey) {
+        self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.ending = true);
     }
 
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {

@@ -178,15 +178,14 @@ impl Core {
             return;
         };
         let blocked = found.blocked;
-        found.seats.push(Seat { member, socket, left: false });
+        found.seats.push(Seat { member, socket, ending: false, left: false });
         if blocked {
             self.delivery.lag(member, at.max(self.delivery.position()));
         }
     }
 
     pub(crate) fn member(&self, conn: ConnRef, ns: &str) -> Option<MemberKey> {
-        let seats = &self.conn(conn)?.seats;
-        seats.iter().find(|seat| !seat.left && **seat.socket.namespace_name() == *ns).map(|seat| seat.member)
+        self.conn(conn)?.seat_in(ns).map(|seat| seat.member)
     }
 
     /// Removes members whose farewell was said.

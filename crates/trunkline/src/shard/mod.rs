@@ -205,9 +205,7 @@ impl Shard {
     }
 
     fn id_of(&self, conn: ConnRef, ns: &str) -> Option<Room> {
-        let core = self.core.borrow();
-        let seats = &core.conn(conn)?.seats;
-        seats.iter().find(|seat| **seat.socket.namespace_name() == *ns).map(|seat| seat.socket.id().clone())
+        Some(self.core.borrow().conn(conn)?.seat_in(ns)?.socket.id().clone())
     }
 
     fn tell_room(&self, conn: ConnRef, ns: &Arc<str>, room: &Room, joined: bool) {
@@ -260,6 +258,7 @@ impl Shard {
         core.delivery.leave_all(member, at);
         let Some(found) = core.conn_mut(conn) else { return };
         let Some(socket) = found.seat_of(member).map(|seat| seat.socket.clone()) else { return };
+        found.end_seat(member);
         let ended = socket.end(rooms);
         if ended {
             found.orders.push(Order::Ended { ns: ns.clone(), reason });

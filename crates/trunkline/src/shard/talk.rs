@@ -359,6 +359,9 @@ impl Shard {
         let at = self.server.hub().distributed();
         let rooms = core.rooms_of(member);
         core.delivery.leave_all(member, at);
+        if let Some(found) = core.conn_mut(conn) {
+            found.end_seat(member);
+        }
         core.private_after(conn, at, Private::Farewell { member, messages: Default::default() });
         drop(core);
         self.tell_left(ns, socket.id(), &rooms);
