@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::oneshot;
-use trunkline_delivery::{Item, Room, Target};
+use trunkline_delivery::{Item, Position, Room, Target};
 use trunkline_engine::http::Taken;
 use trunkline_proto::{EnginePacket, Version};
 
@@ -46,8 +46,8 @@ pub(crate) enum Command {
     ProbeBegin { sid: String, version: Version, reply: oneshot::Sender<Reply> },
     /// The WebSocket itself.
     Probe { conn: ConnRef, stream: Taken, leftover: bytes::Bytes, deflate: bool },
-    /// Something for one connection, behind what it is owed.
-    Private { conn: ConnRef, item: Private },
+    /// Something for one connection, behind what the sender's thread has emitted before.
+    Private { conn: ConnRef, after: Position, item: Private },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
     /// Makes a socket leave its namespace.

@@ -68,7 +68,10 @@ impl EngineSocket {
     fn private(&self, item: Private) {
         match crate::shard::current(&self.server).filter(|shard| shard.index() == self.shard) {
             Some(shard) => shard.private(self.conn, item),
-            None => self.server.mailbox(self.shard).send(Command::Private { conn: self.conn, item }),
+            None => {
+                let after = self.server.hub().distributed();
+                self.server.mailbox(self.shard).send(Command::Private { conn: self.conn, after, item });
+            }
         }
     }
 }

@@ -382,7 +382,10 @@ impl Socket {
         let conn = self.0.conn;
         match self.own_shard() {
             Some(shard) => shard.private(conn, item),
-            None => self.mail(Command::Private { conn, item }),
+            None => {
+                let after = self.server().hub().distributed();
+                self.mail(Command::Private { conn, after, item });
+            }
         }
     }
 

@@ -35,7 +35,10 @@ impl Shard {
             Command::Probe { conn, stream, leftover, deflate } => {
                 self.order(conn, Order::Probe { stream, leftover, deflate });
             }
-            Command::Private { conn, item } => self.private(conn, item),
+            Command::Private { conn, after, item } => {
+                self.core.borrow_mut().private_after(conn, after, item);
+                self.want_turn();
+            }
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
