@@ -15,6 +15,10 @@ use crate::{Cast, ConnKey, Entry, Item, MemberKey, Names, Position, Room, Socket
 pub trait Sink {
     /// The entry is for this member's client, now.
     fn deliver(&mut self, conn: ConnKey, member: MemberKey, entry: &Arc<Entry>);
+    /// A cast begins, behind everything up to this position and before everything after it.
+    fn cast_begins(&mut self, position: Position) {
+        let _ = position;
+    }
     /// The cast is for this member's client. With `behind` the member cannot take it before everything up to that
     /// position that it still lacks; volatile casts never come with `behind`.
     fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: Option<Position>);

@@ -30,7 +30,7 @@ impl Delivery {
     pub fn walk(&mut self, budget: usize, sink: &mut impl Sink) -> bool {
         let mut left = budget;
         while left > 0 {
-            let Some(mut walk) = self.walk.take().or_else(|| self.next_item()) else {
+            let Some(mut walk) = self.walk.take().or_else(|| self.next_item(sink)) else {
                 self.position = self.position.max(self.handed);
                 self.rejoin_at_head(sink);
                 return true;
@@ -44,8 +44,11 @@ impl Delivery {
         false
     }
 
-    fn next_item(&mut self) -> Option<Walk> {
+    fn next_item(&mut self, sink: &mut impl Sink) -> Option<Walk> {
         let item = self.queue.pop_front()?;
+        if let Item::Cast(_) = &item {
+            sink.cast_begins(self.position);
+        }
         let position = match &item {
             Item::Entry(entry) => entry.position,
             // Later than every closed interval, so that who left before the cast is not in it.

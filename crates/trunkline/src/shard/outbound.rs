@@ -53,6 +53,8 @@ pub(crate) struct Outbound {
     /// Connections whose private items wait for the walk to pass.
     pub(crate) waiting: Vec<u32>,
     pub(crate) casts_done: Vec<Arc<Cast>>,
+    /// Where the cast that is walked stands.
+    cast_at: Position,
     /// Entries come from a sweep, not from the walk.
     pub(crate) sweeping: bool,
     scratch: Vec<u8>,
@@ -463,14 +465,21 @@ impl Sink for Outbound {
         if let CastKind::Ack(id) = cast.kind {
             seat.socket.namespace_core().expect_answer(id, seat.socket.id());
         }
-        if found.is_clear() && behind.is_none() {
+        if !found.blocked && !found.catching_up && behind.is_none() {
+            // What waits for later entries waits behind the cast as well.
+            let until = self.cast_at.next();
+            self.say_passed(key, until);
             self.append(key, &Source::Cast(cast.clone()));
         } else if cast.kind != CastKind::Volatile {
             let messages = Source::Cast(cast.clone()).messages(found.kind.codec);
-            let last = found.passing.back().map_or(Position::ZERO, |(after, _)| *after);
-            let after = behind.unwrap_or(last).max(last);
-            found.passing.push_back((after, Private::Messages(messages)));
+            let at = behind.unwrap_or(self.cast_at);
+            let behind_it = found.passing.iter().position(|(after, _)| *after > at);
+            found.passing.insert(behind_it.unwrap_or(found.passing.len()), (at, Private::Messages(messages)));
         }
+    }
+
+    fn cast_begins(&mut self, position: Position) {
+        self.cast_at = position;
     }
 
     fn cast_done(&mut self, cast: &Arc<Cast>) {
