@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use trunkline::proto::ws;
 use trunkline::testing::Client;
 use trunkline::{NotFound, Socket};
 
@@ -168,4 +169,52 @@ async fn closing_goes_with_the_graceful_shutdown_of_axum() {
     client.ended().await.unwrap();
     serving.await.unwrap().unwrap();
     drop(waiting);
+}
+
+/// A WebSocket that says and hears texts.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    frames: ws::Decoder,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+/// Opens a WebSocket, by hand.
+pub(crate) async fn websocket(address: SocketAddr, path: &str) -> Wire {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    let end = loop {
+        stream.read_buf(&mut read).await.unwrap();
+        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+    };
+    assert!(read.starts_with(b"HTTP/1.1 101 "));
+    let frames = ws::Decoder::new(ws::Config { role_server: false, max_message: 1 << 20, deflate: false });
+    Wire { stream, frames, chunk: read.split_off(end + 4), at: 0 }
+}
+
+impl Wire {
+    pub(crate) async fn say(&mut self, text: &str) {
+        let mut frame = Vec::new();
+        ws::put_masked_frame(&mut frame, ws::Opcode::Text, false, [1, 2, 3, 4], text.as_bytes());
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    pub(crate) async fn hear(&mut self) -> String {
+        loop {
+            match self.frames.decode(&mut self.chunk, &mut self.at, &mut ws::Inflater::default()).unwrap() {
+                Some(ws::Item::Text(text)) => return text.to_string(),
+                Some(other) => panic!("no text: {other:?}"),
+                None => {}
+            }
+            (self.at, self.chunk) = (0, Vec::new());
+            assert!(self.stream.read_buf(&mut self.chunk).await.unwrap() > 0, "the WebSocket has ended");
+        }
+    }
 }
