@@ -224,3 +224,25 @@ async fn what_cannot_be_built_says_why_in_one_sentence() {
         assert!(why.contains(word), "{why}");
     }
 }
+
+/// The answer to a CONNECT waited for the wire, then for entries emitted meanwhile, and then nobody thought of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_connect_while_others_emit_are_answered() {
+    let io = server_of(2).await;
+    let address = listen(&io).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let busy = io.clone();
+    let emitting = tokio::spawn(async move {
+        while stopped.try_recv().is_err() {
+            // To nobody: what comes to the client would take the answer along.
+            busy.to("nobody").emit("event", ()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    for _ in 0..300 {
+        let client = Client::dial(address).await.unwrap();
+        client.connect("/", json!({})).await.unwrap();
+    }
+    stop.send(()).unwrap();
+    emitting.await.unwrap();
+}
