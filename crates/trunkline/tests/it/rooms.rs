@@ -2,10 +2,10 @@
 //! `broadcast`.
 
 use serde_json::json;
-use trunkline::testing::ClientSocket;
+use trunkline::testing::{Client, ClientSocket};
 use trunkline::{Data, DisconnectReason, RoomEvent, Server, Socket};
 
-use crate::support::{Seen, answer_barriers, answer_marks, events_so_far, barrier, join, seen, server, server_of};
+use crate::support::{Seen, answer_barriers, answer_marks, barrier, events_so_far, join, listen, seen, server, server_of};
 
 /// Lets clients join and leave rooms and tell theirs.
 fn rooms_by_event(io: &Server) {
@@ -280,6 +280,20 @@ async fn disconnect_sockets_takes_its_place_among_the_events() {
     assert!(a.next_event().await.is_err());
     assert_eq!(b.next_event().await.unwrap().name(), "before");
     assert_eq!(events_so_far(&mut b).await, ["after"]);
+}
+
+#[tokio::test]
+async fn disconnect_sockets_with_close_ends_their_connections() {
+    let io = server_of(2).await;
+    for over_tcp in [false, true] {
+        let client = match over_tcp {
+            true => Client::dial(listen(&io).await).await.unwrap(),
+            false => Client::open(&io).await.unwrap(),
+        };
+        let socket = client.connect("/", json!({})).await.unwrap();
+        io.in_(socket.id()).disconnect_sockets(true).await.unwrap();
+        client.ended().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,5 @@
+fn register(io: &trunkline::Namespace) {
+    io.on("event", |text: String| async move { text.len() });
+}
+
+fn main() {}

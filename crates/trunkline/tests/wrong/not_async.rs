@@ -1,0 +1,5 @@
+fn register(io: &trunkline::Namespace) {
+    io.on("event", |socket: trunkline::Socket| println!("{}", socket.id()));
+}
+
+fn main() {}
