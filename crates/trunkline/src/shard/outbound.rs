@@ -160,7 +160,9 @@ impl Outbound {
         conn.catching_up = false;
         self.say_passed(key, delivery.position().next());
         // What came while the wire was blocked may wait for a position that the walk has not reached.
-        if self.conns.get(key as usize).is_some_and(|conn| !conn.passing.is_empty()) && self.waiting.last() != Some(&key) {
+        if self.conns.get(key as usize).is_some_and(|conn| !conn.passing.is_empty())
+            && self.waiting.last() != Some(&key)
+        {
             self.waiting.push(key);
         }
     }
