@@ -105,9 +105,8 @@ async fn cycle(address: std::net::SocketAddr, io: Server, number: usize) {
 
 async fn cycles(address: std::net::SocketAddr, io: &Server, count: usize) {
     for group in 0..count / AT_A_TIME {
-        let open: Vec<_> = (0..AT_A_TIME)
-            .map(|number| tokio::spawn(cycle(address, io.clone(), group * AT_A_TIME + number)))
-            .collect();
+        let open: Vec<_> =
+            (0..AT_A_TIME).map(|number| tokio::spawn(cycle(address, io.clone(), group * AT_A_TIME + number))).collect();
         for cycle in open {
             cycle.await.unwrap();
         }

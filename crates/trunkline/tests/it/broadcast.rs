@@ -282,10 +282,8 @@ async fn a_handler_may_ask_many_and_answer_with_what_they_said() {
     });
     let mut three = three(&io).await;
     let [a, b, c] = &mut three.sockets;
-    let (sum, (), ()) = tokio::join!(
-        c.emit_with_ack::<u32>("poll", ()),
-        async { a.next_event().await.unwrap().answer(3) },
-        async { b.next_event().await.unwrap().answer(4) },
-    );
-    assert_eq!(sum.unwrap(), 7);
+    let sum = c.emit_with_ack::<u32>("poll", ());
+    a.next_event().await.unwrap().answer(3);
+    b.next_event().await.unwrap().answer(4);
+    assert_eq!(sum.await.unwrap(), 7);
 }

@@ -10,7 +10,7 @@ use trunkline::{
     State, TryData,
 };
 
-use crate::support::{barrier, answer_barriers, code, error, join, seen, server};
+use crate::support::{answer_barriers, barrier, code, error, join, seen, server};
 
 #[derive(Deserialize, serde::Serialize)]
 struct Message {

@@ -149,8 +149,15 @@ async fn catch_all_listeners_see_every_event_in_order_before_its_handlers() {
     socket.emit("unknown", (1, 2));
     socket.emit_with_ack::<()>("event", trunkline::Bytes::from_static(b"x")).await.unwrap();
     let names = order.rest();
-    let expected = [("before", "unknown", 2), ("first", "unknown", 2), ("second", "unknown", 2), ("before", "event", 1),
-        ("first", "event", 1), ("second", "event", 1), ("handler", "", 0)];
+    let expected = [
+        ("before", "unknown", 2),
+        ("first", "unknown", 2),
+        ("second", "unknown", 2),
+        ("before", "event", 1),
+        ("first", "event", 1),
+        ("second", "event", 1),
+        ("handler", "", 0),
+    ];
     assert_eq!(names, expected.map(|(who, name, args)| (who, name.to_owned(), args)));
 
     assert!(io.off(first));
@@ -183,7 +190,14 @@ async fn outgoing_catch_all_listeners_see_what_is_emitted_to_single_sockets() {
     assert_eq!(socket.next_event().await.unwrap().name(), "plain");
     assert_eq!(socket.next_event().await.unwrap().name(), "volatile");
     socket.next_event().await.unwrap().answer(1);
-    let expected = ["namespace plain", "socket plain", "namespace volatile", "socket volatile", "namespace asking", "socket asking"];
+    let expected = [
+        "namespace plain",
+        "socket plain",
+        "namespace volatile",
+        "socket volatile",
+        "namespace asking",
+        "socket asking",
+    ];
     assert_eq!(names.take(6).await, expected);
     assert!(io.off(listener));
 }

@@ -132,7 +132,8 @@ async fn a_slow_middleware_delays_its_own_client_alone() {
     });
     answer_barriers(&io);
     let slow = Client::open(&io).await.unwrap();
-    let joining = tokio::spawn(async move { slow.connect("/", json!({ "slow": true })).await.map(|socket| (slow, socket)) });
+    let joining =
+        tokio::spawn(async move { slow.connect("/", json!({ "slow": true })).await.map(|socket| (slow, socket)) });
     let (_client, socket) = join(&io).await;
     barrier(&socket).await;
     assert!(!joining.is_finished());

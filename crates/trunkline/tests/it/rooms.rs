@@ -5,14 +5,16 @@ use serde_json::json;
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{Data, DisconnectReason, RoomEvent, Server, Socket};
 
-use crate::support::{Seen, answer_barriers, answer_marks, barrier, events_so_far, join, listen, seen, server, server_of};
+use crate::support::{
+    Seen, answer_barriers, answer_marks, barrier, events_so_far, join, listen, seen, server, server_of,
+};
 
 /// Lets clients join and leave rooms and tell theirs.
 fn rooms_by_event(io: &Server) {
     io.on("join", |socket: Socket, Data(rooms): Data<Vec<String>>| async move { socket.join(rooms).await });
     io.on("leave", |socket: Socket, Data(rooms): Data<Vec<String>>| async move { socket.leave(rooms).await });
     io.on("rooms", |socket: Socket| async move {
-        let mut rooms: Vec<String> = socket.rooms().await.iter().map(|room| room.to_string()).collect();
+        let mut rooms: Vec<String> = socket.rooms().await.iter().map(ToString::to_string).collect();
         rooms.sort();
         (rooms,)
     });
@@ -182,7 +184,7 @@ async fn a_socket_may_be_made_to_join_from_any_thread() {
     let (_client, mut client_socket) = join(&io).await;
     let socket = sockets.next().await;
     socket.join(["x", "y"]).await;
-    let mut rooms: Vec<_> = socket.rooms().await.iter().map(|room| room.to_string()).collect();
+    let mut rooms: Vec<_> = socket.rooms().await.iter().map(ToString::to_string).collect();
     rooms.sort();
     assert_eq!(rooms, ["x", "y"]);
     io.to("x").emit("event", ()).await.unwrap();

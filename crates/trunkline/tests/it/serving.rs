@@ -148,9 +148,10 @@ async fn closing_goes_with_the_graceful_shutdown_of_axum() {
     let (listener, address) = bind().await;
     let app = axum::Router::new().route("/page", get(|| async { "page" })).layer(io.layer());
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move {
-        axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) }).await
-    });
+    let serving =
+        tokio::spawn(
+            async move { axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) }).await },
+        );
     let client = Client::dial(address).await.unwrap();
     let _socket = client.connect("/", json!({})).await.unwrap();
     connected.next().await;
