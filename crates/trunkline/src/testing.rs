@@ -49,6 +49,9 @@ use crate::Server;
 /// How long a client waits for anything, unless [`Opening::deadline`] says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Events that may wait to be taken by the test, and packets that may wait to be written.
+pub const WAITING_MAX: usize = 64 * 1024;
+
 /// One connection to a server; its sockets are made with [`Client::connect`].
 ///
 /// It answers the heartbeat. When it and its sockets are dropped, the connection is closed.
@@ -70,7 +73,7 @@ pub struct ClientSocket {
     link: Arc<Link>,
     ns: String,
     id: String,
-    events: mpsc::UnboundedReceiver<Received>,
+    events: mpsc::Receiver<Received>,
 }
 
 /// An event that the server emitted.
@@ -134,7 +137,8 @@ impl Client {
     /// [`ClientError::Refused`] with what the client's `connect_error` would tell.
     pub async fn connect(&self, ns: &str, auth: impl Serialize) -> Result<ClientSocket, ClientError> {
         let auth = serde_json::to_string(&auth).map_err(|error| ClientError::Value(error.to_string()))?;
-        let (events, received) = mpsc::unbounded_channel();
+        // A test that takes none of so many events has its connection ended.
+        let (events, received) = mpsc::channel(WAITING_MAX);
         let (joined, answer) = oneshot::channel();
         self.0.expect_join(ns, joined, events);
         self.0.say(|codec| codec.connect_auth(ns, Some(&auth)));
@@ -247,11 +251,11 @@ impl ClientSocket {
         &self.id
     }
 
-    /// Sends an event; a tuple is several arguments.
+    /// Sends an event; a tuple is several arguments. It is written when the server reads.
     ///
     /// # Panics
     ///
-    /// If the data is no JSON.
+    /// If the data is no JSON, or more than [`WAITING_MAX`] packets wait to be written.
     pub fn emit(&self, event: &str, data: impl Serialize) {
         let event = Event::new(event.to_owned(), Args::serialize(&data).expect("test data is JSON"));
         self.link.say(|codec| codec.event(&self.ns, None, &event, None));

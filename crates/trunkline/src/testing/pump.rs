@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use trunkline_proto::ws::{self, Inflater, Item, Opcode};
 use trunkline_proto::{Args, Body, Codec, Decoder, EnginePacket, Message, Messages, Parser, Version};
 
-use super::{ClientError, Received};
+use super::{ClientError, Received, WAITING_MAX};
 use crate::Server;
 
 /// Bytes that a pipe holds in each direction before its writer has to wait.
@@ -39,7 +40,7 @@ pub(super) enum Outgoing {
 pub(super) struct Link {
     codec: Codec,
     deadline: Duration,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    outgoing: mpsc::Sender<Outgoing>,
     state: Mutex<State>,
     paused: watch::Sender<bool>,
     pings: watch::Sender<usize>,
@@ -48,8 +49,8 @@ pub(super) struct Link {
 
 #[derive(Debug, Default)]
 struct State {
-    joining: HashMap<String, (Joined, mpsc::UnboundedSender<Received>)>,
-    joined: HashMap<String, mpsc::UnboundedSender<Received>>,
+    joining: HashMap<String, (Joined, mpsc::Sender<Received>)>,
+    joined: HashMap<String, mpsc::Sender<Received>>,
     answers: HashMap<(String, u64), oneshot::Sender<Args>>,
     next_ack_id: u64,
 }
@@ -74,7 +75,8 @@ impl Link {
     ) -> Result<Arc<Self>, ClientError> {
         let opened = tokio::time::timeout(deadline, handshake(&mut stream, head)).await;
         let early = opened.map_err(|_| ClientError::Deadline)??;
-        let (outgoing, to_write) = mpsc::unbounded_channel();
+        // Who sends more than this to a server that does not read is a test that goes wrong: it panics.
+        let (outgoing, to_write) = mpsc::channel(WAITING_MAX);
         let link = Arc::new(Self {
             codec: Codec { parser, version: Version::V4 },
             deadline,
@@ -104,7 +106,8 @@ impl Link {
 
     pub(super) fn send(&self, outgoing: Outgoing) {
         // After the end nothing is written any more; what waits for an answer sees that itself.
-        let _ = self.outgoing.send(outgoing);
+        let sent = self.outgoing.try_send(outgoing);
+        assert!(!matches!(sent, Err(TrySendError::Full(_))), "the server does not read, and too much waits for it");
     }
 
     /// Waits for what the reading task will give.
@@ -113,7 +116,7 @@ impl Link {
         answer.map_err(|_| ClientError::Deadline)?.map_err(|_| ClientError::Ended)
     }
 
-    pub(super) fn expect_join(&self, ns: &str, joined: Joined, events: mpsc::UnboundedSender<Received>) {
+    pub(super) fn expect_join(&self, ns: &str, joined: Joined, events: mpsc::Sender<Received>) {
         if !*self.ended.borrow() {
             self.state().joining.insert(ns.to_owned(), (joined, events));
         }
@@ -161,11 +164,12 @@ impl Link {
         self.ended.send_replace(true);
     }
 
-    fn take(self: &Arc<Self>, ns: &str, body: Body) {
+    /// Gives a packet to who waits for it. `None` if the test has left too many events where they are.
+    fn take(self: &Arc<Self>, ns: &str, body: Body) -> Option<()> {
         let mut state = self.state();
         match body {
             Body::Connect { auth } => {
-                let Some((joined, events)) = state.joining.remove(ns) else { return };
+                let Some((joined, events)) = state.joining.remove(ns) else { return Some(()) };
                 let answer: Value = auth.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 state.joined.insert(ns.to_owned(), events);
                 let _ = joined.send(Ok(answer["sid"].as_str().unwrap_or_default().to_owned()));
@@ -178,7 +182,8 @@ impl Link {
             Body::Event { id, event } => {
                 let answer = id.map(|id| (self.clone(), ns.to_owned(), id));
                 if let Some(events) = state.joined.get(ns) {
-                    let _ = events.send(Received { event, answer });
+                    let full = events.try_send(Received { event, answer });
+                    return (!matches!(full, Err(TrySendError::Full(_)))).then_some(());
                 }
             }
             Body::Ack { id, args } => {
@@ -191,6 +196,7 @@ impl Link {
                 self.forget(ns);
             }
         }
+        Some(())
     }
 }
 
@@ -219,7 +225,7 @@ async fn handshake(stream: &mut impl Stream, head: &str) -> Result<Vec<u8>, Clie
 }
 
 /// Writes until no handle is left, or the stream fails.
-async fn write(mut writer: WriteHalf<impl Stream>, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
+async fn write(mut writer: WriteHalf<impl Stream>, mut outgoing: mpsc::Receiver<Outgoing>) {
     while let Some(next) = outgoing.recv().await {
         match next {
             Outgoing::Bytes(bytes) => {
@@ -281,7 +287,7 @@ fn take_item(link: &Arc<Link>, packets: &mut Decoder, item: Item) -> Option<()> 
         }
         EnginePacket::Message(message) => {
             if let Some(packet) = packets.decode(link.codec, message).ok()? {
-                link.take(&packet.ns, packet.body);
+                link.take(&packet.ns, packet.body)?;
             }
         }
         EnginePacket::Close => return None,

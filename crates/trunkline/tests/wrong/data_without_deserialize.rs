@@ -1,3 +1,6 @@
+//! A wrong handler: data without deserialize.
+//! What the compiler says of it is in the file beside.
+
 use trunkline::Data;
 
 struct Message;

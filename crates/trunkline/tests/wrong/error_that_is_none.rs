@@ -1,3 +1,6 @@
+//! A wrong handler: error that is none.
+//! What the compiler says of it is in the file beside.
+
 struct Full;
 
 fn register(io: &trunkline::Namespace) {

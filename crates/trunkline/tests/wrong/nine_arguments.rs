@@ -1,3 +1,6 @@
+//! A wrong handler: nine arguments.
+//! What the compiler says of it is in the file beside.
+
 use trunkline::Socket;
 
 fn register(io: &trunkline::Namespace) {
