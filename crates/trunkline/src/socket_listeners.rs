@@ -9,7 +9,7 @@ use crate::namespace::{History, listener};
 use crate::{Error, Socket};
 
 impl Socket {
-    /// As [`Namespace::on`], for this socket alone. It costs a table of its own, some hundred bytes a connection:
+    /// As [`Namespace::on`](crate::Namespace::on), for this socket alone. It costs a table of its own, some hundred bytes a connection:
     /// handlers that all sockets share belong on the namespace.
     pub fn on<M: 'static, H: Handler<M>>(&self, event: &str, handler: H) -> ListenerId {
         self.add_listener::<M, H>(event, handler, false)
@@ -40,21 +40,21 @@ impl Socket {
         self.change_listeners(|listeners| listeners.remove(id))
     }
 
-    /// As [`Namespace::on_any`], for this socket alone.
+    /// As [`Namespace::on_any`](crate::Namespace::on_any), for this socket alone.
     pub fn on_any(&self, call: impl Fn(&Self, &Event) + Send + Sync + 'static) -> ListenerId {
         let id = ListenerId::next();
         self.change_listeners(|listeners| listeners.any.push(AnyListener { id, call: Arc::new(call) }));
         id
     }
 
-    /// As [`Namespace::on_any_outgoing`], for this socket alone.
+    /// As [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing), for this socket alone.
     pub fn on_any_outgoing(&self, call: impl Fn(&Self, &Event) + Send + Sync + 'static) -> ListenerId {
         let id = ListenerId::next();
         self.change_listeners(|listeners| listeners.any_outgoing.push(AnyListener { id, call: Arc::new(call) }));
         id
     }
 
-    /// As [`Namespace::packet_middleware`], for this socket alone.
+    /// As [`Namespace::packet_middleware`](crate::Namespace::packet_middleware), for this socket alone.
     pub fn packet_middleware<F, Fut>(&self, middleware: F)
     where
         F: Fn(Self, Event) -> Fut + Send + Sync + 'static,
@@ -65,14 +65,14 @@ impl Socket {
         });
     }
 
-    /// As [`Namespace::on_disconnect`], for this socket alone.
+    /// As [`Namespace::on_disconnect`](crate::Namespace::on_disconnect), for this socket alone.
     pub fn on_disconnect<M: 'static, H: Handler<M>>(&self, handler: H) {
         H::check(self.states());
         let handler = erase(handler);
         self.change_listeners(|listeners| listeners.disconnect.push(handler));
     }
 
-    /// The past of a room of its namespace; see [`Namespace::history`].
+    /// The past of a room of its namespace; see [`Namespace::history`](crate::Namespace::history).
     pub fn history(&self, room: &str) -> History {
         self.namespace().history(room)
     }

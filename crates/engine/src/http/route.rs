@@ -20,7 +20,7 @@ pub enum Route {
     NotOurs,
     /// One of the eight files of the client bundle, for [`ClientFiles::respond`](super::ClientFiles::respond).
     ClientFile(&'static str),
-    /// A new session. [`admit`](super::admit) is still to be asked.
+    /// A new session. [`admit`](super::admit()) is still to be asked.
     Handshake {
         /// The protocol version.
         version: Version,
