@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use trunkline_proto::Event;
 
-use crate::{Names, Position, Target};
+use crate::{Names, Position, Session, Target};
 
 /// One place in the log.
 #[derive(Clone, Debug)]
@@ -36,6 +37,25 @@ pub enum Act {
         /// Whether the connection is closed too.
         close: bool,
     },
+    /// The session of the addressed socket, which begins here or is written again.
+    Session(Arc<Session>),
+    /// A value of the addressed socket's data was set, or (`None`) removed.
+    Data {
+        /// Its name.
+        key: ByteString,
+        /// JSON text.
+        value: Option<ByteString>,
+    },
+    /// The session of the addressed socket is over: nobody can claim it any more.
+    End,
+}
+
+impl Act {
+    /// Whether clients get it; everything else changes members and their sessions.
+    #[must_use]
+    pub fn is_emit(&self) -> bool {
+        matches!(self, Self::Emit { .. })
+    }
 }
 
 impl Entry {
@@ -47,7 +67,9 @@ impl Entry {
         let body = match &self.act {
             Act::Emit { event, .. } => event.name.len() + event.args.encoded_len(),
             Act::Join(rooms) | Act::Leave(rooms) => rooms.iter().map(|room| room.len()).sum(),
-            Act::Disconnect { .. } => 0,
+            Act::Session(session) => session.size(),
+            Act::Data { key, value } => key.len() + value.as_ref().map_or(0, |value| value.len()),
+            Act::Disconnect { .. } | Act::End => 0,
         };
         FIXED + body
     }

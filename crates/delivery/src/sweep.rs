@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::mutant::Mutant;
-use crate::{Act, Delivery, Entry, MemberKey, Position, Sink};
+use crate::{Delivery, Entry, MemberKey, Position, Sink};
 
 /// Members that are behind and can be written to, by where they stand.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Delivery {
         let upto = if self.wrong().is(Mutant::SweepOvertakesWalk) { upto } else { upto.min(self.position) };
         let from = if self.wrong().is(Mutant::SweepTakesEarlier) { Position::ZERO } else { from };
         let riders = self.take_riders(from, upto);
-        for entry in page.iter().filter(|entry| entry.position <= upto && matches!(entry.act, Act::Emit { .. })) {
+        for entry in page.iter().filter(|entry| entry.position <= upto && entry.act.is_emit()) {
             let resolved = self.members.resolve(&entry.target);
             for &rider in &riders {
                 if !self.members.is_addressed(rider, &resolved, entry.position) {

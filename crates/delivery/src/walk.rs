@@ -138,7 +138,8 @@ impl Delivery {
     fn act(&mut self, entry: &Entry, member: MemberKey, sink: &mut impl Sink) {
         let at = entry.position;
         match &entry.act {
-            Act::Emit { .. } => {}
+            // Sessions are their shard's business, which wrote these.
+            Act::Emit { .. } | Act::Session(_) | Act::Data { .. } | Act::End => {}
             Act::Join(rooms) => {
                 for room in rooms.iter().filter(|room| self.members.act_join(member, room, at)) {
                     sink.joined(member, room);
@@ -163,5 +164,5 @@ impl Delivery {
 }
 
 fn is_emit(item: &Item) -> bool {
-    matches!(item, Item::Entry(entry) if matches!(entry.act, Act::Emit { .. }))
+    matches!(item, Item::Entry(entry) if entry.act.is_emit())
 }

@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use trunkline_delivery::{Act, Entry, Position, Room, Target};
 
 /// A boxed future that may be polled on any thread.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An entry that has no position yet.
 #[derive(Clone, Debug)]
@@ -18,6 +19,72 @@ pub struct NewEntry {
     pub target: Target,
     /// What it says.
     pub act: Act,
+}
+
+/// What is appended in one atomic step.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The entries, in order. Without any, the batch may still keep an answer.
+    pub entries: Vec<NewEntry>,
+    /// The key that this batch is appended under at most once, and the answer that is kept with it.
+    pub keyed: Option<Keyed>,
+}
+
+/// A publish that must not happen twice.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// What names it, with everything its scope consists of; compared byte by byte.
+    pub key: Bytes,
+    /// What every later try is told.
+    pub answer: Bytes,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is committed; the position of each of its entries.
+    New(Vec<Position>),
+    /// Its key was appended before: nothing of it was, and this is the answer that was kept then.
+    Known(Bytes),
+}
+
+/// How long things are kept at the least, whatever the limits of bytes and age say.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Entries and acts: a session that may still be claimed is built from them.
+    pub entries: Duration,
+    /// Keys and their answers, counted from their commit.
+    pub keys: Duration,
+}
+
+/// Keeps everything after a position readable for as long as it lives.
+///
+/// It is bounded: an adapter whose limit of bytes is exceeded twice over lets go all the same, and the reader finds the
+/// place gone.
+#[derive(Debug)]
+pub struct Pin(Option<Box<dyn PinGuard>>);
+
+/// What an adapter hands out behind a [`Pin`]; dropping it lets go.
+pub trait PinGuard: Send + Sync + fmt::Debug {}
+
+impl Pin {
+    /// A pin that lets go when `guard` is dropped.
+    #[must_use]
+    pub fn new(guard: Box<dyn PinGuard>) -> Self {
+        Self(Some(guard))
+    }
+
+    /// A pin of nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether it keeps anything.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 /// A stretch of the log.
@@ -47,8 +114,17 @@ pub struct HistoryQuery {
     pub room: Room,
     /// Only what stands after this position.
     pub after: Position,
-    /// The newest this many of them.
-    pub limit: usize,
+    /// How many of them at most, and from which end.
+    pub take: Take,
+}
+
+/// Which end of a history is taken. What is returned is oldest first either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// The newest this many.
+    Newest(usize),
+    /// The oldest this many: a page that is read forward.
+    Oldest(usize),
 }
 
 /// Why a batch was not appended. Nothing of it will ever be delivered.
@@ -100,12 +176,39 @@ impl std::error::Error for ReadError {}
 ///
 /// - **One order.** Positions grow; every reader sees the same entries at the same positions.
 /// - **Atomic batches.** A batch is appended whole, its entries one behind the other, or not at all.
+/// - **A key once.** Of all batches with one key the first that is committed wins; the others are answered with what it
+///   kept, also those that raced it, for at least [`Keep::keys`].
 /// - **Commit before delivery.** [`Adapter::tail`] and [`Adapter::read`] show an entry only when it is committed, and a
 ///   committed entry is never taken back.
 /// - **No waiting on readers.** A slow reader never delays an append; it may find its place gone.
 pub trait Adapter: Send + Sync + fmt::Debug {
     /// Appends the batch and gives the position of each of its entries once they are committed.
-    fn append(&self, batch: Vec<NewEntry>) -> BoxFuture<Result<Vec<Position>, AppendError>>;
+    ///
+    /// Appends take their place in the order of the calls of one thread.
+    fn append(&self, batch: Batch) -> BoxFuture<Result<Appended, AppendError>>;
+
+    /// The answer kept with a committed key.
+    fn answer(&self, key: &[u8]) -> BoxFuture<Result<Option<Bytes>, ReadError>>;
+
+    /// What this log is called: offsets and sessions of a log of another name mean nothing here. A log that may have
+    /// lost entries that were committed comes back under a new name.
+    fn epoch(&self) -> u64;
+
+    /// What is kept at the least from now on.
+    fn keep(&self, keep: Keep);
+
+    /// Keeps what is after `after` readable.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Gone`] if it is not.
+    fn pin(&self, after: Position) -> Result<Pin, ReadError>;
+
+    /// Everything that is kept and is no event, in order: what sessions are rebuilt from after a start.
+    fn acts(&self) -> BoxFuture<Result<Vec<Arc<Entry>>, ReadError>>;
+
+    /// Why appends are refused at the moment, if they are.
+    fn trouble(&self) -> Option<String>;
 
     /// The newest committed position.
     fn committed(&self) -> Position;
@@ -122,7 +225,7 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// A page of the committed entries after `after`.
     fn read(&self, after: Position, limit: PageLimit) -> BoxFuture<Result<Page, ReadError>>;
 
-    /// The newest events of a room, oldest first, as far as they are kept.
+    /// Events of a room, oldest first, as far as they are kept.
     fn history(&self, query: HistoryQuery) -> BoxFuture<Result<Vec<Arc<Entry>>, ReadError>>;
 
     /// Ends the log for this process; later appends are refused as [`AppendError::Closed`].

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use trunkline_delivery::{Act, Entry, Names, Position, Target};
+use trunkline_delivery::{Act, Entry, Names, Position, Session, Stay, Target};
 use trunkline_proto::{Args, Event};
 
-use crate::{Adapter, AppendError, HistoryQuery, NewEntry, Page, PageLimit, ReadError};
+use crate::{Adapter, AppendError, Appended, Batch, HistoryQuery, Keyed, NewEntry, Page, PageLimit, ReadError, Take};
 
 const EVERYTHING: PageLimit = PageLimit { entries: usize::MAX, bytes: usize::MAX };
 
@@ -29,6 +29,10 @@ pub async fn conforms(open: impl AsyncFn() -> Arc<dyn Adapter>) {
     a_page_holds_at_least_one_entry(&*open().await).await;
     a_change_wakes_who_waits_for_it(&*open().await).await;
     history_is_the_newest_of_one_room(&*open().await).await;
+    a_key_is_appended_once(&*open().await).await;
+    of_racing_tries_one_is_new(&*open().await).await;
+    a_pin_wants_its_place(&*open().await).await;
+    acts_are_found(&*open().await).await;
     a_closed_log_refuses(&*open().await).await;
 }
 
@@ -74,7 +78,7 @@ async fn positions_grow_in_the_order_of_appends(log: &dyn Adapter) {
 }
 
 async fn a_batch_stays_together(log: &dyn Adapter) {
-    let begin = |batch: usize| log.append((0..5).map(|number| emit("r", 5 * batch + number)).collect());
+    let begin = |batch: usize| log.append(unkeyed((0..5).map(|number| emit("r", 5 * batch + number)).collect()));
     let appends: Vec<_> = (0..20).map(begin).collect();
     for append in appends.into_iter().rev() {
         append.await.expect("an open log takes a batch");
@@ -178,11 +182,105 @@ async fn history_is_the_newest_of_one_room(log: &dyn Adapter) {
     batch.push(other(Target::rooms("/other".into(), Names::from_elem("r".into(), 1))));
     batch.push(NewEntry { act: Act::Disconnect { close: false }, ..emit("r", 99) });
     let written = append(log, batch).await;
-    for (limit, after, numbers) in [(9, 0, vec![0, 2, 4]), (2, 0, vec![2, 4]), (9, 3, vec![4]), (0, 0, vec![])] {
+    let (newest, oldest) = (Take::Newest, Take::Oldest);
+    for (take, after, numbers) in [
+        (newest(9), 0, vec![0, 2, 4]),
+        (newest(2), 0, vec![2, 4]),
+        (newest(9), 3, vec![4]),
+        (newest(0), 0, vec![]),
+        (oldest(9), 0, vec![0, 2, 4]),
+        (oldest(2), 0, vec![0, 2]),
+        (oldest(2), 1, vec![2, 4]),
+        (oldest(0), 0, vec![]),
+    ] {
         let after = if after == 0 { Position::ZERO } else { written[after - 1] };
-        let query = HistoryQuery { after, ..history("r", limit) };
+        let query = HistoryQuery { after, take, ..history("r", 0) };
         let found = log.history(query).await.expect("it is all kept");
-        assert_eq!(found.iter().map(|entry| number_of(entry)).collect::<Vec<_>>(), numbers, "{limit} after {after}");
+        assert_eq!(found.iter().map(|entry| number_of(entry)).collect::<Vec<_>>(), numbers, "{take:?} after {after}");
+    }
+}
+
+async fn a_key_is_appended_once(log: &dyn Adapter) {
+    let keyed = |key: &'static str, answer: &'static str, entries| Batch {
+        entries,
+        keyed: Some(Keyed { key: key.into(), answer: answer.into() }),
+    };
+    assert_eq!(log.answer(b"k").await, Ok(None));
+    let Ok(Appended::New(positions)) = log.append(keyed("k", "one", vec![emit("r", 0), emit("s", 1)])).await else {
+        panic!("the first batch with a key is new")
+    };
+    assert_eq!(positions.len(), 2);
+    let again = log.append(keyed("k", "two", vec![emit("r", 2)])).await;
+    assert_eq!(again, Ok(Appended::Known("one".into())), "a key is appended once, and its answer is kept");
+    assert_eq!(log.answer(b"k").await, Ok(Some("one".into())));
+    let nothing = log.append(keyed("k2", "", Vec::new())).await;
+    assert_eq!(nothing, Ok(Appended::New(Vec::new())), "a batch without entries keeps its answer");
+    assert_eq!(log.append(keyed("k2", "x", vec![emit("r", 3)])).await, Ok(Appended::Known("".into())));
+    assert_eq!(log.committed(), positions[1], "nothing of a later try is in the log");
+}
+
+async fn of_racing_tries_one_is_new(log: &dyn Adapter) {
+    let answers = ["a", "b", "c", "d"];
+    let tries: Vec<_> = answers
+        .iter()
+        .map(|&answer| {
+            let keyed = Some(Keyed { key: "k".into(), answer: answer.into() });
+            log.append(Batch { entries: vec![emit("r", 0)], keyed })
+        })
+        .collect();
+    let mut new = 0;
+    for (appended, own) in tries.into_iter().zip(answers) {
+        match appended.await.expect("an open log takes a batch") {
+            Appended::New(_) => {
+                new += 1;
+                assert_eq!(own, "a", "the first call wins");
+            }
+            Appended::Known(answer) => assert_eq!(answer, "a"),
+        }
+    }
+    assert_eq!((new, log.committed()), (1, Position::new(1)));
+}
+
+async fn a_pin_wants_its_place(log: &dyn Adapter) {
+    let at = append(log, vec![emit("r", 0), emit("r", 1)]).await[0];
+    let pin = log.pin(at).expect("it is kept");
+    assert!(!pin.is_none());
+    drop(pin);
+    log.pin(log.committed()).expect("the end can be pinned");
+}
+
+async fn acts_are_found(log: &dyn Adapter) {
+    let target = || Target::socket("/".into(), "id".into());
+    let act = |act| NewEntry { target: target(), act };
+    let value = Some("1".into());
+    let batch = vec![
+        emit("r", 0),
+        act(Act::Session(Arc::new(session()))),
+        act(Act::Join(Names::from_elem("a".into(), 1))),
+        emit("r", 1),
+        act(Act::Data { key: "k".into(), value }),
+        act(Act::Data { key: "k".into(), value: None }),
+        act(Act::End),
+    ];
+    let said: Vec<_> = batch.iter().map(|new| format!("{:?}", new.act)).collect();
+    let positions = append(log, batch).await;
+    let acts = log.acts().await.expect("it is all kept");
+    let found: Vec<_> = acts.iter().map(|entry| (entry.position, format!("{:?}", entry.act))).collect();
+    let wanted: Vec<_> = [1, 2, 4, 5, 6].iter().map(|&at| (positions[at], said[at].clone())).collect();
+    assert_eq!(found, wanted);
+}
+
+fn session() -> Session {
+    let stay = |room: &str, since, until| Stay { room: room.into(), since: Position::new(since), until };
+    Session {
+        private_id: "secret".into(),
+        user: Some("someone".into()),
+        valid_until: Some(1 << 40),
+        data: "{\"a\":[1]}".into(),
+        start: Position::new(3),
+        confirmed: Position::new(5),
+        as_of: Position::new(7),
+        rooms: vec![stay("r", 1, Position::MAX), stay("s", 2, Position::new(4))],
     }
 }
 
@@ -191,12 +289,19 @@ async fn a_closed_log_refuses(log: &dyn Adapter) {
     let changed = log.changed(last);
     log.close().await;
     changed.await;
-    assert_eq!(log.append(vec![emit("r", 1)]).await, Err(AppendError::Closed));
+    assert_eq!(log.append(unkeyed(vec![emit("r", 1)])).await, Err(AppendError::Closed));
     assert_eq!(log.committed(), last, "a refused batch is nowhere");
 }
 
 async fn append(log: &dyn Adapter, batch: Vec<NewEntry>) -> Vec<Position> {
-    log.append(batch).await.expect("an open log takes a batch")
+    match log.append(unkeyed(batch)).await.expect("an open log takes a batch") {
+        Appended::New(positions) => positions,
+        Appended::Known(_) => panic!("a batch without a key is new"),
+    }
+}
+
+fn unkeyed(entries: Vec<NewEntry>) -> Batch {
+    Batch { entries, keyed: None }
 }
 
 async fn whole(log: &dyn Adapter) -> Vec<Arc<Entry>> {
@@ -216,7 +321,7 @@ fn number_of(entry: &Entry) -> usize {
 }
 
 fn history(room: &str, limit: usize) -> HistoryQuery {
-    HistoryQuery { ns: "/".into(), room: room.into(), after: Position::ZERO, limit }
+    HistoryQuery { ns: "/".into(), room: room.into(), after: Position::ZERO, take: Take::Newest(limit) }
 }
 
 fn positions(page: &Page) -> Vec<Position> {

@@ -11,9 +11,13 @@
 //! ```
 
 mod adapter;
+mod keys;
 #[cfg(feature = "kit")]
 pub mod kit;
 mod memory;
 
-pub use adapter::{Adapter, AppendError, BoxFuture, HistoryQuery, NewEntry, Page, PageLimit, ReadError};
+pub use adapter::{
+    Adapter, AppendError, Appended, Batch, BoxFuture, HistoryQuery, Keep, Keyed, NewEntry, Page, PageLimit, Pin,
+    PinGuard, ReadError, Take,
+};
 pub use memory::{Memory, MemoryLimits};

@@ -1,14 +1,22 @@
 //! The ring: a log in the memory of this process, bounded by entries and bytes. Appends are done in place, on the
 //! caller's thread; nothing survives the process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
-use trunkline_delivery::{Act, Entry, Position, To};
+use bytes::Bytes;
 
-use crate::adapter::{Adapter, AppendError, BoxFuture, HistoryQuery, NewEntry, Page, PageLimit, ReadError};
+use trunkline_delivery::{Entry, Position, To};
+
+use crate::adapter::{
+    Adapter, AppendError, Appended, Batch, BoxFuture, HistoryQuery, Keep, Keyed, NewEntry, Page, PageLimit, Pin,
+    PinGuard, ReadError, Take,
+};
+use crate::keys::Keys;
 
 /// How much of the past the ring keeps. What is over is let go, oldest first; the newest entry always stays.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +25,14 @@ pub struct MemoryLimits {
     pub entries: usize,
     /// Bytes by [`Entry::size`], 64 MiB by default.
     pub bytes: usize,
+    /// Bytes of keys and their answers, 64 MiB by default. A keyed batch that finds no room is refused: a key that is
+    /// promised is not forgotten for another.
+    pub keys: usize,
 }
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { entries: 1_000_000, bytes: 64 << 20 }
+        Self { entries: 1_000_000, bytes: 64 << 20, keys: 64 << 20 }
     }
 }
 
@@ -29,10 +40,12 @@ impl Default for MemoryLimits {
 #[derive(Debug)]
 pub struct Memory {
     limits: MemoryLimits,
+    epoch: u64,
+    started: Instant,
     ring: Arc<Mutex<Ring>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
     /// Positions are consecutive: the entry at `i` has position `first + i`.
     entries: VecDeque<Arc<Entry>>,
@@ -42,13 +55,30 @@ struct Ring {
     shown: Position,
     closed: bool,
     waiting: Vec<Waker>,
+    keys: Keys,
+    keep_keys: Duration,
+    /// How many pins stand at a position.
+    pins: BTreeMap<Position, usize>,
 }
 
 impl Memory {
     /// An empty ring.
     #[must_use]
     pub fn new(limits: MemoryLimits) -> Self {
-        Self { limits, ring: Arc::default() }
+        let ring = Ring {
+            entries: VecDeque::new(),
+            bytes: 0,
+            committed: Position::ZERO,
+            shown: Position::ZERO,
+            closed: false,
+            waiting: Vec::new(),
+            keys: Keys::default(),
+            keep_keys: Duration::from_secs(3600),
+            pins: BTreeMap::new(),
+        };
+        // Only has to differ from that of an earlier process.
+        let epoch = RandomState::new().hash_one(0);
+        Self { limits, epoch, started: Instant::now(), ring: Arc::new(Mutex::new(ring)) }
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -77,9 +107,29 @@ impl Ring {
         position
     }
 
+    /// Remembers the key of a batch that goes on, or says what becomes of it instead.
+    fn take_key(&mut self, now: u64, keyed: Keyed, limits: MemoryLimits) -> Option<Result<Appended, AppendError>> {
+        let kept = u64::try_from(self.keep_keys.as_millis()).unwrap_or(u64::MAX);
+        self.keys.expire(now.saturating_sub(kept));
+        if let Some(answer) = self.keys.get(&keyed.key) {
+            return Some(Ok(Appended::Known(answer.clone())));
+        }
+        if self.keys.bytes() > limits.keys {
+            let why = format!("the keys of publishes and their answers take more than {} bytes", limits.keys);
+            return Some(Err(AppendError::Unavailable(why)));
+        }
+        self.keys.insert(now, keyed.key, keyed.answer);
+        None
+    }
+
     fn trim(&mut self, limits: MemoryLimits) {
-        while self.entries.len() > 1 && (self.entries.len() > limits.entries || self.bytes > limits.bytes) {
-            if self.entries.front().is_some_and(|entry| entry.position > self.shown) {
+        let pinned = self.pins.first_key_value().map_or(Position::MAX, |(&after, _)| after);
+        let over = |ring: &Self, times: usize| {
+            ring.entries.len() > limits.entries.saturating_mul(times) || ring.bytes > limits.bytes.saturating_mul(times)
+        };
+        while self.entries.len() > 1 && over(self, 1) {
+            let Some(front) = self.entries.front().map(|entry| entry.position) else { break };
+            if front > self.shown || (front > pinned && !over(self, 2)) {
                 break;
             }
             self.bytes -= self.entries.pop_front().map_or(0, |entry| entry.size());
@@ -112,18 +162,74 @@ impl Ring {
     }
 }
 
+/// A pin on the ring.
+#[derive(Debug)]
+struct Held {
+    ring: Arc<Mutex<Ring>>,
+    after: Position,
+}
+
+impl PinGuard for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut ring = lock(&self.ring);
+        if let Some(count) = ring.pins.get_mut(&self.after) {
+            *count -= 1;
+            if *count == 0 {
+                ring.pins.remove(&self.after);
+            }
+        }
+    }
+}
+
 impl Adapter for Memory {
-    fn append(&self, batch: Vec<NewEntry>) -> BoxFuture<Result<Vec<Position>, AppendError>> {
+    fn append(&self, batch: Batch) -> BoxFuture<Result<Appended, AppendError>> {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut ring = self.ring();
         if ring.closed {
             return Box::pin(ready(Err(AppendError::Closed)));
         }
-        let positions = batch.into_iter().map(|new| ring.push(new)).collect();
+        if let Some(keyed) = batch.keyed
+            && let Some(other) = ring.take_key(now, keyed, self.limits)
+        {
+            return Box::pin(ready(other));
+        }
+        let positions = batch.entries.into_iter().map(|new| ring.push(new)).collect();
         ring.trim(self.limits);
         let waiting = std::mem::take(&mut ring.waiting);
         drop(ring);
         waiting.into_iter().for_each(Waker::wake);
-        Box::pin(ready(Ok(positions)))
+        Box::pin(ready(Ok(Appended::New(positions))))
+    }
+
+    fn answer(&self, key: &[u8]) -> BoxFuture<Result<Option<Bytes>, ReadError>> {
+        Box::pin(ready(Ok(self.ring().keys.get(key).cloned())))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The ring keeps entries by its limits alone; keys as long as it is told.
+    fn keep(&self, keep: Keep) {
+        self.ring().keep_keys = keep.keys;
+    }
+
+    fn pin(&self, after: Position) -> Result<Pin, ReadError> {
+        let mut ring = self.ring();
+        ring.index_after(after)?;
+        *ring.pins.entry(after).or_default() += 1;
+        Ok(Pin::new(Box::new(Held { ring: self.ring.clone(), after })))
+    }
+
+    fn acts(&self) -> BoxFuture<Result<Vec<Arc<Entry>>, ReadError>> {
+        let acts = self.ring().entries.iter().filter(|entry| !entry.act.is_emit()).cloned().collect();
+        Box::pin(ready(Ok(acts)))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     fn committed(&self) -> Position {
@@ -160,9 +266,19 @@ impl Adapter for Memory {
     fn history(&self, query: HistoryQuery) -> BoxFuture<Result<Vec<Arc<Entry>>, ReadError>> {
         let ring = self.ring();
         let newest_first = ring.entries.iter().rev().take_while(|entry| entry.position > query.after);
-        let mut found: Vec<_> =
-            newest_first.filter(|entry| is_event_of(entry, &query)).take(query.limit).cloned().collect();
-        found.reverse();
+        let found: Vec<_> = match query.take {
+            Take::Newest(limit) => {
+                let mut found: Vec<_> =
+                    newest_first.filter(|entry| is_event_of(entry, &query)).take(limit).cloned().collect();
+                found.reverse();
+                found
+            }
+            Take::Oldest(limit) => {
+                let start = ring.index_after(query.after).unwrap_or(0);
+                let oldest_first = ring.entries.range(start..);
+                oldest_first.filter(|entry| is_event_of(entry, &query)).take(limit).cloned().collect()
+            }
+        };
         Box::pin(ready(Ok(found)))
     }
 
@@ -181,5 +297,5 @@ fn is_event_of(entry: &Entry, query: &HistoryQuery) -> bool {
         To::Rooms(rooms) => rooms.contains(&query.room),
         To::Everyone | To::Socket(_) => false,
     };
-    aimed && entry.target.ns == query.ns && matches!(entry.act, Act::Emit { .. })
+    aimed && entry.target.ns == query.ns && entry.act.is_emit()
 }

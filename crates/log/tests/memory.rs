@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use trunkline_delivery::{Act, Names, Position, Target};
-use trunkline_log::{Adapter, Memory, MemoryLimits, NewEntry, PageLimit, kit};
+use trunkline_log::{Adapter, Batch, Memory, MemoryLimits, NewEntry, PageLimit, kit};
 
 #[test]
 fn the_ring_conforms() {
@@ -24,11 +24,11 @@ fn the_ring_forgets_what_is_over() {
 
 #[test]
 fn the_newest_entry_stays_however_large_it_is() {
-    let log = Memory::new(MemoryLimits { entries: 10, bytes: 1 });
+    let log = Memory::new(MemoryLimits { entries: 10, bytes: 1, ..MemoryLimits::default() });
     let large = Act::Join(Names::from_elem("r".repeat(1000).as_str().into(), 1));
     for _ in 0..2 {
         let batch = vec![NewEntry { target: Target::everyone("/".into()), act: large.clone() }];
-        finish(log.append(batch)).expect("an open log takes a batch");
+        finish(log.append(Batch { entries: batch, keyed: None })).expect("an open log takes a batch");
     }
     log.tail(Position::ZERO);
     let page = finish(log.read(Position::new(1), PageLimit { entries: 9, bytes: 1 })).expect("the newest is kept");

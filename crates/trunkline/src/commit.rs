@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use trunkline_delivery::Position;
-use trunkline_log::AppendError;
+use trunkline_log::{AppendError, Appended};
 
 use crate::EmitError;
 
@@ -42,6 +42,14 @@ impl BatchCommit {
         };
         waiting.into_iter().for_each(Waker::wake);
     }
+}
+
+/// The positions of a batch that has no key.
+pub(crate) fn positions(result: Result<Appended, AppendError>) -> Result<Vec<Position>, AppendError> {
+    result.map(|appended| match appended {
+        Appended::New(positions) => positions,
+        Appended::Known(_) => Vec::new(),
+    })
 }
 
 impl Commit {

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use trunkline_delivery::{Entry, Position, SocketId};
-use trunkline_log::{HistoryQuery, ReadError};
+use trunkline_log::{HistoryQuery, ReadError, Take};
 use trunkline_proto::{Args, Event};
 
 use crate::acks::Surveys;
@@ -363,7 +363,7 @@ impl Namespace {
             ns: self.core.name.clone(),
             room: room.into(),
             after: Position::ZERO,
-            limit: crate::limits::HISTORY_PAGE,
+            take: Take::Newest(crate::limits::HISTORY_PAGE),
         };
         History { server: self.server.clone(), query }
     }
@@ -394,17 +394,23 @@ pub struct PastEvent {
 }
 
 impl History {
-    /// Only what came after this position.
+    /// Only what came after this position, from the oldest on: the position of the last event of a page begins the next.
     #[must_use]
     pub fn after(mut self, position: Position) -> Self {
         self.query.after = position;
+        let (Take::Newest(limit) | Take::Oldest(limit)) = self.query.take;
+        self.query.take = Take::Oldest(limit);
         self
     }
 
-    /// The newest so many of them; [`crate::limits::HISTORY_PAGE`] by default.
+    /// So many of them at most, the newest unless [`History::after`] says otherwise; [`crate::limits::HISTORY_PAGE`] by
+    /// default.
     #[must_use]
     pub fn limit(mut self, events: usize) -> Self {
-        self.query.limit = events;
+        self.query.take = match self.query.take {
+            Take::Newest(_) => Take::Newest(events),
+            Take::Oldest(_) => Take::Oldest(events),
+        };
         self
     }
 }

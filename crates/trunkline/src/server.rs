@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use bytestring::ByteString;
 use trunkline_delivery::{Act, Cast, Room, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::NewEntry;
+use trunkline_log::{Batch, NewEntry};
 use trunkline_proto::Parser;
 
-use crate::commit::BatchCommit;
+use crate::commit::{BatchCommit, positions};
 use crate::dynamic::{Asked, Matcher};
 use crate::handler::States;
 use crate::hub::Hub;
@@ -277,20 +277,20 @@ impl ServerCore {
         if let Some(shard) = shard::current(self) {
             return shard.emit(entry);
         }
-        let mut append = self.hub.adapter().append(vec![entry]);
+        let mut append = self.hub.adapter().append(Batch { entries: vec![entry], keyed: None });
         let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let commit = Arc::new(BatchCommit::default());
         match ready {
             Poll::Ready(result) => {
                 self.hub.distribute(None);
-                commit.resolve(result);
+                commit.resolve(positions(result));
             }
             Poll::Pending => {
                 let (server, commit) = (self.clone(), commit.clone());
                 self.mailbox(0).send(Command::Drive(Box::pin(async move {
                     let result = append.await;
                     server.hub.distribute(None);
-                    commit.resolve(result);
+                    commit.resolve(positions(result));
                 })));
             }
         }

@@ -12,7 +12,7 @@ use trunkline_delivery::{
     Act, Cast, CastKind, ConnKey, Delivery, Interest, Item, Names, Position, Room, ShardSet, SocketId, Target, To,
     id_with_place,
 };
-use trunkline_log::{Adapter, Memory, MemoryLimits, NewEntry, Page, PageLimit, ReadError};
+use trunkline_log::{Adapter, Appended, Batch, Memory, MemoryLimits, NewEntry, Page, PageLimit, ReadError};
 use trunkline_proto::{Args, Event};
 
 use crate::Mutation;
@@ -86,7 +86,7 @@ impl World {
         let mut interest = Interest::new(config.shards as usize, false);
         mutation.of_interest(&mut interest);
         Self {
-            log: Memory::new(MemoryLimits { entries: config.ring, bytes: usize::MAX }),
+            log: Memory::new(MemoryLimits { entries: config.ring, bytes: usize::MAX, keys: 0 }),
             interest,
             distributed: Position::ZERO,
             shards: (0..config.shards).map(|_| shard()).collect(),
@@ -253,8 +253,11 @@ impl World {
             Say::Leave(rooms) => Act::Leave(self.names(rooms, None)),
             Say::Disconnect => Act::Disconnect { close: false },
         };
-        let positions =
-            now(self.log.append(vec![NewEntry { target: self.target(&aim), act }])).expect("the ring takes it");
+        let entries = vec![NewEntry { target: self.target(&aim), act }];
+        let Appended::New(positions) = now(self.log.append(Batch { entries, keyed: None })).expect("the ring takes it")
+        else {
+            panic!("a batch without a key is new")
+        };
         self.model.append(positions[0].number(), aim, say);
     }
 

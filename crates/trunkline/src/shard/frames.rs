@@ -38,7 +38,7 @@ impl Source {
         match self {
             Self::Entry(entry) => match &entry.act {
                 Act::Emit { event, compress } => Some((&entry.target.ns, None, event, *compress)),
-                Act::Join(_) | Act::Leave(_) | Act::Disconnect { .. } => None,
+                _ => None,
             },
             Self::Cast(cast) => {
                 let id = if let CastKind::Ack(id) = cast.kind { Some(id) } else { None };

@@ -23,7 +23,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
-use trunkline_log::{AppendError, BoxFuture, NewEntry};
+use trunkline_log::{AppendError, Appended, BoxFuture, NewEntry};
 use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
@@ -42,7 +42,7 @@ use crate::{Commit, DisconnectReason, limits};
 const READ_BUFFER: usize = 64 * 1024;
 
 pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
-type Appending = BoxFuture<Result<Vec<Position>, AppendError>>;
+type Appending = BoxFuture<Result<Appended, AppendError>>;
 
 /// A shard, on its own thread.
 pub(crate) struct Shard {

@@ -13,6 +13,7 @@ use trunkline_log::{PageLimit, ReadError};
 use super::core::Batch;
 use super::{CURRENT, Shard};
 use crate::DisconnectReason;
+use crate::commit::positions;
 use crate::mailbox::Command;
 use crate::server::RoomEvent;
 
@@ -82,10 +83,10 @@ impl Shard {
             let entries = std::mem::take(&mut batch.entries);
             let nothing_before = self.appends.borrow().is_empty();
             if entries.is_empty() && nothing_before {
-                self.committed(batch, Ok(Vec::new()));
+                self.committed(batch, Ok(trunkline_log::Appended::New(Vec::new())));
                 continue;
             }
-            let mut append = self.server.hub().adapter().append(entries);
+            let mut append = self.server.hub().adapter().append(trunkline_log::Batch { entries, keyed: None });
             let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             match ready {
                 Poll::Ready(result) if nothing_before => self.committed(batch, result),
@@ -117,19 +118,16 @@ impl Shard {
         }
     }
 
-    fn committed(
-        &self,
-        mut batch: Batch,
-        result: Result<Vec<trunkline_delivery::Position>, trunkline_log::AppendError>,
-    ) {
+    fn committed(&self, mut batch: Batch, result: Result<trunkline_log::Appended, trunkline_log::AppendError>) {
+        let result = positions(result);
         if let Err(error) = &result {
             tracing::error!(%error, "events were not appended");
         }
-        let positions = result.as_deref().unwrap_or_default();
-        if !positions.is_empty() {
+        let taken = result.as_deref().unwrap_or_default();
+        if !taken.is_empty() {
             self.server.hub().distribute(Some(self.index));
         }
-        self.core.borrow_mut().committed(&mut batch, positions);
+        self.core.borrow_mut().committed(&mut batch, taken);
         for cast in batch.casts.drain(..) {
             self.server.hub().cast(&cast.cast, Some(self.index), cast.on_route);
         }
