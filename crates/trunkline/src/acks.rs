@@ -55,6 +55,8 @@ struct Answers {
     /// Shards that have not said yet whom they asked; unknown until it was routed.
     shards: Option<usize>,
     asked: HashSet<SocketId>,
+    /// Some who were asked have ended.
+    left: bool,
     answers: Vec<Args>,
     waker: Option<Waker>,
 }
@@ -64,6 +66,11 @@ impl Surveys {
         let survey = Arc::new(Survey::default());
         lock(&self.0).insert(id, survey.clone());
         (survey.clone(), SurveyGuard { surveys: self.clone(), id, survey })
+    }
+
+    /// A socket has ended: nobody waits for it any more.
+    pub(crate) fn left(&self, id: &SocketId) {
+        lock(&self.0).values().for_each(|survey| survey.leave(id));
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Survey>> {
@@ -99,6 +106,15 @@ impl Survey {
             wake(answers);
         }
     }
+
+    /// A socket has ended; if it was asked, it will not answer.
+    fn leave(&self, id: &SocketId) {
+        let mut answers = lock(&self.0);
+        if answers.asked.remove(id) {
+            answers.left = true;
+            wake(answers);
+        }
+    }
 }
 
 fn wake(mut answers: MutexGuard<'_, Answers>) {
@@ -109,7 +125,7 @@ fn wake(mut answers: MutexGuard<'_, Answers>) {
     }
 }
 
-/// Resolves when everybody who was asked has answered.
+/// Resolves when everybody who was asked has answered, or ended: then it is an error with the answers that came.
 #[derive(Debug)]
 pub(crate) struct SurveyGuard {
     surveys: Arc<Surveys>,
@@ -125,12 +141,13 @@ impl SurveyGuard {
 }
 
 impl Future for SurveyGuard {
-    type Output = Vec<Args>;
+    type Output = Result<Vec<Args>, Vec<Args>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Args>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answers = lock(&self.survey.0);
         if answers.shards == Some(0) && answers.asked.is_empty() {
-            return Poll::Ready(std::mem::take(&mut answers.answers));
+            let came = std::mem::take(&mut answers.answers);
+            return Poll::Ready(if answers.left { Err(came) } else { Ok(came) });
         }
         answers.waker = Some(cx.waker().clone());
         Poll::Pending

@@ -31,6 +31,7 @@ pub struct ServerBuilder {
     parser: Parser,
     shards: Option<usize>,
     memory: MemoryLimits,
+    close_timeout: Duration,
     cleanup_empty_child_namespaces: bool,
     raw: Option<crate::raw::RawHandler>,
     transports: Option<Result<(), String>>,
@@ -44,6 +45,7 @@ impl ServerBuilder {
             parser: Parser::Default,
             shards: None,
             memory: MemoryLimits::default(),
+            close_timeout: Duration::from_secs(10),
             cleanup_empty_child_namespaces: false,
             raw: None,
             transports: None,
@@ -227,6 +229,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How long handlers that are running may go on when the server closes; 10 s by default. Then they are dropped where
+    /// they wait.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
     /// How many threads serve connections; one a core by default, at most 64.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards);
@@ -269,6 +278,7 @@ impl ServerBuilder {
         let options = Options {
             parser: self.parser,
             cleanup_empty_child_namespaces: self.cleanup_empty_child_namespaces,
+            close_timeout: self.close_timeout,
             raw: self.raw,
         };
         let hub = Hub::new(adapter, mailboxes, own_ids);
@@ -283,7 +293,11 @@ fn start_shard(index: usize, core: Arc<ServerCore>) -> std::io::Result<std::thre
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("trunkline-{index}")).spawn(move || {
         let local = LocalSet::new();
-        local.block_on(&runtime, Shard::new(index, core).run());
+        let shard = Shard::new(index, core.clone());
+        let run = std::panic::AssertUnwindSafe(|| local.block_on(&runtime, shard.run()));
+        if std::panic::catch_unwind(run).is_err() {
+            core.break_down(index);
+        }
     })
 }
 

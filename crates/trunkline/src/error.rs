@@ -159,6 +159,8 @@ impl std::error::Error for EmitError {}
 pub enum AckError {
     /// The time given with `timeout` passed. For a broadcast, the answers that came in time.
     Timeout(Vec<crate::Args>),
+    /// Some of those a broadcast asked ended before they answered; the answers of the others.
+    Left(Vec<crate::Args>),
     /// The socket ended before it answered.
     Disconnected,
     /// The question could not be sent.
@@ -171,6 +173,7 @@ impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout(_) => f.write_str("operation has timed out"),
+            Self::Left(_) => f.write_str("some of those asked ended before they answered"),
             Self::Disconnected => f.write_str("socket has been disconnected"),
             Self::Emit(why) => why.fmt(f),
             Self::Decode(why) => write!(f, "the answer is of another type: {why}"),

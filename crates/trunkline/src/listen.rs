@@ -42,7 +42,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Those of the listener. A connection that cannot be accepted for want of descriptors is tried again.
+    /// Those of the listener, or that a thread of the server panicked, which ends it. A connection that cannot be accepted for want of descriptors is tried again.
     pub async fn serve<S, B>(&self, listener: TcpListener, app: S) -> std::io::Result<()>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -92,6 +92,9 @@ impl Server {
             let stream = stream.into_std()?;
             let accepted = Accepted { stream, peer, serve: serve.clone() };
             core.mailbox(core.pick_shard()).send(Command::Serve(accepted));
+        }
+        if core.is_broken() {
+            return Err(std::io::Error::other("a thread of the server panicked"));
         }
         Ok(())
     }

@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Drive(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>),
     /// A TCP connection that another thread accepted, to be served here.
     Serve(crate::listen::Accepted),
+    /// A fault of ours, for tests of what becomes of it.
+    #[cfg(feature = "testing")]
+    Panic,
     /// Ends every connection; `done` is dropped when all are gone.
     Shutdown { done: oneshot::Sender<()> },
 }

@@ -181,7 +181,7 @@ impl Broadcast {
     /// # Errors
     ///
     /// [`AckError::Timeout`] with the answers that came within the [`Broadcast::timeout`]; without one it waits until
-    /// all have answered.
+    /// all have answered or ended. [`AckError::Left`] with the answers of the others if some ended first.
     pub async fn emit_with_ack<T: DeserializeOwned>(
         &self,
         event: &str,
@@ -204,9 +204,9 @@ impl Broadcast {
         let (survey, mut guard) = self.ns.surveys().open(id);
         let cast = Cast { target: self.target(&self.ns), event, kind: CastKind::Ack(id), compress: self.compress };
         self.server.cast(cast, Box::new(move |shards| survey.routed(shards)));
-        let Some(limit) = self.timeout else { return Ok(guard.await) };
+        let Some(limit) = self.timeout else { return guard.await.map_err(AckError::Left) };
         match tokio::time::timeout(limit, &mut guard).await {
-            Ok(answers) => Ok(answers),
+            Ok(answers) => answers.map_err(AckError::Left),
             Err(_) => Err(AckError::Timeout(guard.take())),
         }
     }

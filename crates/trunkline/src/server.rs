@@ -87,6 +87,8 @@ pub(crate) struct ServerCore {
     next_shard: AtomicUsize,
     connections: AtomicUsize,
     closed: AtomicBool,
+    /// A shard has ended by a fault of ours.
+    broken: AtomicBool,
     closing: tokio::sync::Notify,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -95,6 +97,8 @@ pub(crate) struct ServerCore {
 pub(crate) struct Options {
     pub(crate) parser: Parser,
     pub(crate) cleanup_empty_child_namespaces: bool,
+    /// How long running handlers may go on when the server closes.
+    pub(crate) close_timeout: std::time::Duration,
     /// Takes Engine.IO messages itself; there is no Socket.IO then.
     pub(crate) raw: Option<RawHandler>,
 }
@@ -171,8 +175,8 @@ impl Server {
     }
 
     /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of
-    /// it is gone. Clients see their transport close and come back when a server is there again. Calling it twice is
-    /// no error.
+    /// it is gone. Clients see their transport close and come back when a server is there again. Handlers that are
+    /// running may finish within [`ServerBuilder::close_timeout`]. Calling it twice is no error.
     pub async fn close(&self) {
         let core = self.core();
         if core.closed.swap(true, Ordering::AcqRel) {
@@ -207,6 +211,13 @@ impl fmt::Debug for Server {
     }
 }
 
+/// Calls the application's code; a panic in it ends this call and nothing else.
+fn guarded(what: &str, call: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+        tracing::error!(what, "a listener panicked");
+    }
+}
+
 fn with_slash(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
 }
@@ -225,6 +236,7 @@ impl ServerCore {
             next_shard: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
             threads: Mutex::default(),
         }
@@ -248,6 +260,27 @@ impl ServerCore {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// A shard has panicked. Its members would miss events without knowing, so the whole server ends: the log takes
+    /// nothing more, every connection is closed, and [`Server::serve`] returns an error.
+    pub(crate) fn break_down(&self, shard: usize) {
+        tracing::error!(shard, "a shard panicked; the server ends, its clients come back to the next one");
+        self.broken.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::Release);
+        self.closing.notify_waiters();
+        let mut closing = self.hub.adapter().close();
+        // A log that takes its time goes on closing by itself.
+        let _ = closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        self.hub.shards()[shard].close();
+        for other in self.hub.shards() {
+            let (done, _) = tokio::sync::oneshot::channel();
+            other.send(Command::Shutdown { done });
+        }
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Resolves when the server is closed. Ask [`ServerCore::is_closed`] as well: what was before is not told.
@@ -343,7 +376,9 @@ impl ServerCore {
         if name != "/" {
             let ns = Namespace::new(self.clone(), core.clone());
             let listeners = self.namespace_listeners.read().unwrap_or_else(PoisonError::into_inner);
-            listeners.iter().for_each(|call| call(&ns));
+            for call in listeners.iter() {
+                guarded("on_new_namespace", || call(&ns));
+            }
         }
         core
     }
@@ -383,7 +418,9 @@ impl ServerCore {
 
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter().for_each(|call| call(event));
+        for call in listeners.iter() {
+            guarded("on_room_event", || call(event));
+        }
     }
 
     pub(crate) fn has_room_listeners(&self) -> bool {

@@ -438,6 +438,7 @@ impl Socket {
     pub(crate) fn end(&self, rooms: Vec<Room>) -> bool {
         self.keep_last_rooms(rooms);
         self.0.acks.clear();
+        self.0.ns.surveys().left(&self.0.id);
         self.0.connected.swap(false, Ordering::AcqRel)
     }
 

@@ -105,6 +105,11 @@ pub enum ClientError {
     Io(String),
 }
 
+/// Makes one of the server's threads panic, as a fault in this crate would: the whole server ends by it.
+pub fn break_shard(io: &Server, shard: usize) {
+    io.core().mailbox(shard).send(crate::mailbox::Command::Panic);
+}
+
 impl Client {
     /// Opens a connection over a pipe in memory.
     ///

@@ -196,7 +196,7 @@ fn broadcasts(ns: &Namespace) {
         let from = narrowed(&socket.namespace().everyone(), &cast).timeout(limit);
         let (err, answers) = match from.ask(&cast.event, data_of(&args)).await {
             Ok(answers) => (false, answers),
-            Err(trunkline::AckError::Timeout(answers)) => (true, answers),
+            Err(trunkline::AckError::Timeout(answers) | trunkline::AckError::Left(answers)) => (true, answers),
             Err(_) => (true, Vec::new()),
         };
         let mut all = Args::new();

@@ -62,6 +62,8 @@ pub(crate) struct Shard {
     fetches: RefCell<Vec<(Target, FetchReply)>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
+    /// When it ends although handlers are running.
+    ends_at: Cell<Option<Millis>>,
     tasks: Cell<usize>,
     /// The connection whose task is polled right now: what it says is written when it is done.
     active: Cell<Option<ConnRef>>,
@@ -97,6 +99,7 @@ impl Shard {
             turn_waker: RefCell::default(),
             fetches: RefCell::default(),
             shutdown: RefCell::default(),
+            ends_at: Cell::new(None),
             tasks: Cell::new(0),
             active: Cell::new(None),
             server,

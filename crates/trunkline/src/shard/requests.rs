@@ -46,6 +46,8 @@ impl Shard {
             // Answered when what was committed before has been walked: it may have moved members.
             Command::Fetch { target, reply } => self.fetches.borrow_mut().push((target, reply)),
             Command::Serve(accepted) => accepted.serve(self),
+            #[cfg(feature = "testing")]
+            Command::Panic => panic!("a shard is broken on purpose"),
             Command::Shutdown { done } => self.shut_down(done),
             drive @ Command::Drive(_) => Self::drive(drive),
         }

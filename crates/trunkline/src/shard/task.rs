@@ -448,5 +448,13 @@ impl Drop for ConnTask {
     fn drop(&mut self) {
         self.shard.tasks.set(self.shard.tasks.get().saturating_sub(1));
         self.shard.want_turn();
+        // Dropped on the way: by a panic of ours, or by a server that does not wait for its handlers any longer.
+        if !self.closed {
+            self.shard.active.set(None);
+            if let Ok(mut core) = self.shard.core.try_borrow_mut() {
+                core.remove_conn(self.conn);
+            }
+            self.shard.server().count_connection(false);
+        }
     }
 }

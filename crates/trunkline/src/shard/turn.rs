@@ -41,13 +41,21 @@ impl Shard {
     }
 
     fn is_finished(&self) -> bool {
-        !self.shutdown.borrow().is_empty() && self.tasks.get() == 0
+        if self.shutdown.borrow().is_empty() {
+            return false;
+        }
+        let late = self.ends_at.get().is_some_and(|at| at <= self.now());
+        if late && self.tasks.get() > 0 {
+            let connections = self.tasks.get();
+            tracing::warn!(connections, "handlers were still running when the server closed; they are dropped");
+        }
+        late || self.tasks.get() == 0
     }
 
     fn poll_wanted(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         *self.turn_waker.borrow_mut() = Some(cx.waker().clone());
         let appended = self.poll_appends(cx);
-        let due = self.core.borrow().next_deadline();
+        let due = [self.core.borrow().next_deadline(), self.ends_at.get()].into_iter().flatten().min();
         let due = due.is_some_and(|due| timer.poll_at(self.started + Duration::from_millis(due), cx));
         if self.turn_wanted.replace(false) || appended || due || self.mailbox.has_mail(cx.waker()) {
             return Poll::Ready(());
@@ -262,6 +270,8 @@ impl Shard {
     /// Begins to end every connection; the shard ends when the last one has.
     pub(super) fn shut_down(&self, done: tokio::sync::oneshot::Sender<()>) {
         self.shutdown.borrow_mut().push(done);
+        let timeout = u64::try_from(self.server.options.close_timeout.as_millis()).unwrap_or(u64::MAX / 4);
+        self.ends_at.set(Some(self.ends_at.get().unwrap_or(self.now() + timeout)));
         let mut core = self.core.borrow_mut();
         core.shutting_down = true;
         for (_, conn) in &mut core.out.conns {

@@ -6,6 +6,7 @@ mod broadcast;
 mod dispatch;
 mod emit;
 mod extract;
+mod faults;
 mod lifecycle;
 mod listeners;
 mod middleware;
