@@ -60,7 +60,7 @@ impl SocketEmitter {
         match event_of(event, args) {
             Ok(event) if self.volatile => {
                 self.socket.told_outgoing(&event);
-                self.socket.send_volatile(&event);
+                self.socket.send_volatile(event);
                 Commit::known(Ok(self.socket.server().hub().distributed()))
             }
             Ok(event) => self.socket.emit_event(event, self.compress),

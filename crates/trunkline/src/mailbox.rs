@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Private { conn: ConnRef, after: Position, item: Private },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
+    /// Has a socket's session written again.
+    Record { conn: ConnRef, ns: std::sync::Arc<str> },
     /// Makes a socket leave its namespace.
     Disconnect { conn: ConnRef, ns: std::sync::Arc<str>, close: bool },
     /// The sockets that a target means now, with their rooms.

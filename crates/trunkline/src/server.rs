@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
 use bytestring::ByteString;
-use trunkline_delivery::{Act, Cast, Room, SocketId, Target};
+use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::{Batch, NewEntry};
-use trunkline_proto::Parser;
+use trunkline_log::{Batch, Keep, NewEntry, ReadError};
+use trunkline_proto::{Parser, Version};
 
 use crate::commit::{BatchCommit, positions};
 use crate::dynamic::{Asked, Matcher};
@@ -22,7 +22,7 @@ use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
 use crate::raw::RawHandler;
 use crate::shard::CastOut;
-use crate::{Commit, ConnectError, Namespace, ServerBuilder, limits, shard};
+use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, limits, shard};
 
 /// A Socket.IO server. Cloning is cheap; all clones are the same server.
 ///
@@ -78,6 +78,8 @@ type NamespaceListener = Box<dyn Fn(&Namespace) + Send + Sync>;
 pub(crate) struct ServerCore {
     pub(crate) config: Arc<Config>,
     pub(crate) options: Options,
+    log: u32,
+    started: std::time::Instant,
     hub: Hub,
     states: States,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
@@ -99,6 +101,7 @@ pub(crate) struct Options {
     pub(crate) cleanup_empty_child_namespaces: bool,
     /// How long running handlers may go on when the server closes.
     pub(crate) close_timeout: std::time::Duration,
+    pub(crate) recovery: Option<Recovery>,
     /// Takes Engine.IO messages itself; there is no Socket.IO then.
     pub(crate) raw: Option<RawHandler>,
 }
@@ -211,6 +214,10 @@ impl fmt::Debug for Server {
     }
 }
 
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
 /// Calls the application's code; a panic in it ends this call and nothing else.
 fn guarded(what: &str, call: impl FnOnce()) {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
@@ -227,6 +234,8 @@ impl ServerCore {
         Self {
             config,
             options,
+            log: Offset::log_of(hub.adapter().epoch()),
+            started: std::time::Instant::now(),
             hub,
             states,
             namespaces: RwLock::default(),
@@ -240,6 +249,48 @@ impl ServerCore {
             closing: tokio::sync::Notify::new(),
             threads: Mutex::default(),
         }
+    }
+
+    /// When the server started; the shards' clocks count from here.
+    pub(crate) fn started(&self) -> std::time::Instant {
+        self.started
+    }
+
+    /// Whether clients can come back: then memberships are written into the log.
+    pub(crate) fn records(&self) -> bool {
+        self.options.recovery.is_some()
+    }
+
+    /// What offsets say of the log.
+    pub(crate) fn log_name(&self) -> u32 {
+        self.log
+    }
+
+    /// What offsets say of the log, for a connection whose client can come back.
+    pub(crate) fn log_for(&self, version: Version, handshake: &Handshake) -> Option<u32> {
+        let recovery = self.options.recovery.as_ref()?;
+        (version == Version::V4 && recovery.covers(handshake)).then_some(self.log)
+    }
+
+    /// The table of sessions of one shard.
+    pub(crate) fn new_sessions(&self) -> Sessions {
+        let Some(recovery) = &self.options.recovery else { return Sessions::new(0, 0) };
+        Sessions::new(millis(recovery.window), recovery.sessions.div_ceil(self.shards()))
+    }
+
+    /// What sessions are rebuilt from, if clients can come back; and tells the log for how long it has to keep that.
+    pub(crate) async fn sessions_kept(&self) -> Result<Arc<[Arc<Entry>]>, ReadError> {
+        let Some(recovery) = &self.options.recovery else { return Ok(Arc::default()) };
+        let entries = std::time::Duration::from_millis(self.session_life_ms());
+        self.hub.adapter().keep(Keep { entries, keys: recovery.key_window });
+        Ok(self.hub.adapter().acts().await?.into())
+    }
+
+    /// For how long a session that is not written again can be claimed.
+    pub(crate) fn session_life_ms(&self) -> u64 {
+        let window = self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.window));
+        let silent = millis(self.config.ping_interval) + millis(self.config.ping_timeout);
+        window.saturating_add(silent).saturating_add(limits::SESSION_REWRITE_MS)
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
-use trunkline_delivery::{Act, Room, SocketId, Target};
+use trunkline_delivery::{Act, Names, Room, Session, SocketId, Target};
 use trunkline_proto::{Args, Body, Codec, Event, Version};
 
 use crate::acks::OpenAcks;
@@ -42,13 +42,55 @@ struct Inner {
     connection: Arc<Connection>,
     auth: ByteString,
     connected: AtomicBool,
-    data: Mutex<BTreeMap<String, Value>>,
+    recovered: bool,
+    shared: Arc<Shared>,
     acks: OpenAcks,
     /// The rooms it was in when it ended.
     last_rooms: OnceLock<Vec<Room>>,
     /// Its `disconnecting` handlers have run.
     rooms_gone: AtomicBool,
     listeners: OnceLock<Box<Mutex<Arc<Listeners>>>>,
+}
+
+/// What outlives a socket's connection: the sockets of one session, one after the other, share it.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The secret by which the client comes back; `None` if it cannot.
+    pub(crate) private_id: Option<Arc<str>>,
+    pub(crate) data: Mutex<BTreeMap<String, Value>>,
+    pub(crate) user: Mutex<Option<Arc<str>>>,
+    /// Milliseconds since 1970.
+    pub(crate) valid_until: Mutex<Option<u64>>,
+}
+
+impl Shared {
+    /// `socket.data` as the text of a JSON object.
+    pub(crate) fn data_text(&self) -> ByteString {
+        let data = lock(&self.data);
+        if data.is_empty() {
+            return ByteString::from_static("{}");
+        }
+        serde_json::to_string(&*data).unwrap_or_else(|_| "{}".to_owned()).into()
+    }
+
+    /// As a session was written.
+    pub(crate) fn restored(session: &Session) -> Self {
+        Self {
+            private_id: Some(session.private_id.clone()),
+            data: Mutex::new(serde_json::from_str(&session.data).unwrap_or_default()),
+            user: Mutex::new(session.user.clone()),
+            valid_until: Mutex::new(session.valid_until),
+        }
+    }
+
+    /// Sets a value as it was written, or removes it.
+    pub(crate) fn set_data_text(&self, key: &str, value: Option<&str>) {
+        let mut data = lock(&self.data);
+        match value.and_then(|text| serde_json::from_str(text).ok()) {
+            Some(value) => drop(data.insert(key.to_owned(), value)),
+            None => drop(data.remove(key)),
+        }
+    }
 }
 
 /// What all sockets of a connection share.
@@ -71,7 +113,13 @@ pub(crate) struct Place {
 }
 
 impl Socket {
-    pub(crate) fn new(place: Place, id: SocketId, auth: Option<ByteString>) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        id: SocketId,
+        auth: Option<ByteString>,
+        shared: Arc<Shared>,
+        recovered: bool,
+    ) -> Self {
         let Place { server, ns, shard, conn, codec, connection } = place;
         Self(Arc::new(Inner {
             id,
@@ -83,7 +131,8 @@ impl Socket {
             connection,
             auth: auth.unwrap_or_else(|| ByteString::from_static("{}")),
             connected: AtomicBool::new(false),
-            data: Mutex::default(),
+            recovered,
+            shared,
             acks: OpenAcks::default(),
             last_rooms: OnceLock::new(),
             rooms_gone: AtomicBool::new(false),
@@ -127,10 +176,50 @@ impl Socket {
         self.0.connected.load(Ordering::Acquire)
     }
 
-    /// Whether this connection continues an earlier one. Recovery comes with a durable log; until then it is false.
+    /// Whether this connection continues an earlier one: the id, the rooms and `socket.data` are those of before, and
+    /// the client gets what it has missed. Always false without [`crate::Recovery`].
     #[must_use]
     pub fn recovered(&self) -> bool {
-        false
+        self.0.recovered
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Whether its client can come back to it.
+    pub(crate) fn has_session(&self) -> bool {
+        self.0.shared.private_id.is_some()
+    }
+
+    /// Who the application says it is, if it has said so: the scope of its keys, also on later connections of the same
+    /// user.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        lock(&self.0.shared.user).clone()
+    }
+
+    /// Says who it is; a middleware is the place for it.
+    pub fn set_user(&self, user: impl Into<Arc<str>>) {
+        *lock(&self.0.shared.user) = Some(user.into());
+        self.record_session();
+    }
+
+    /// Says until when the client may come back to this session, such as the end of its login. `None` (the default) sets
+    /// no end beside the window of [`crate::Recovery`].
+    pub fn set_valid_until(&self, until: Option<SystemTime>) {
+        let millis = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let until = until.map(|at| u64::try_from(millis(at)).unwrap_or(u64::MAX));
+        *lock(&self.0.shared.valid_until) = until;
+        self.record_session();
+    }
+
+    /// Has its session written again, after a change that the log does not know.
+    fn record_session(&self) {
+        if self.has_session() && self.is_connected() {
+            let (conn, ns) = (self.0.conn, self.namespace_name().clone());
+            self.mail(Command::Record { conn, ns });
+        }
     }
 
     /// The first request of the connection.
@@ -314,7 +403,13 @@ impl Socket {
     }
 
     async fn change_rooms(&self, change: RoomChange) -> Vec<Room> {
-        if let Some(shard) = self.own_shard() {
+        if let Some(act) = self.recorded(&change) {
+            let target = Target::socket(self.0.ns.name().clone(), self.0.id.clone());
+            // An append that fails closes the connection; nobody is told that it is in the room.
+            let _ = self.0.server.append(target, act).await;
+            return Vec::new();
+        }
+        if let Some(shard) = self.own_shard().filter(|_| !self.0.server.records()) {
             return shard.change_rooms(self.0.conn, self.namespace_name(), change);
         }
         let (done, rooms) = oneshot::channel();
@@ -323,11 +418,29 @@ impl Socket {
         rooms.await.unwrap_or_default()
     }
 
+    /// With recovery, memberships of connected sockets are history, and changes of them entries of the log.
+    fn recorded(&self, change: &RoomChange) -> Option<Act> {
+        if !self.0.server.records() || !self.is_connected() {
+            return None;
+        }
+        let names = |rooms: &[Room]| rooms.iter().filter(|room| **room != self.0.id).cloned().collect::<Names>();
+        match change {
+            RoomChange::Show => None,
+            RoomChange::Join(rooms) => Some(Act::Join(names(rooms))),
+            RoomChange::Leave(rooms) => Some(Act::Leave(names(rooms))),
+        }
+    }
+
     /// Makes the client leave this namespace; with `close` its whole connection ends, with every namespace on it.
     ///
     /// What was emitted to it before still reaches it. An official client does not come back by itself after this.
     pub fn disconnect(&self, close: bool) {
         let (conn, ns) = (self.0.conn, self.namespace_name().clone());
+        if self.0.server.records() && self.is_connected() {
+            let target = Target::socket(ns, self.0.id.clone());
+            self.0.server.append(target, Act::Disconnect { close });
+            return;
+        }
         match self.own_shard() {
             Some(shard) => shard.disconnect(conn, &ns, close),
             None => self.mail(Command::Disconnect { conn, ns, close }),
@@ -340,8 +453,13 @@ impl Socket {
     ///
     /// If the value is no JSON.
     pub fn set_data(&self, key: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
-        let value = serde_json::to_value(value)?;
-        self.lock_data().insert(key.into(), value);
+        let (key, value) = (key.into(), serde_json::to_value(value)?);
+        if self.has_session() && self.is_connected() {
+            let target = Target::socket(self.0.ns.name().clone(), self.0.id.clone());
+            let act = Act::Data { key: key.as_str().into(), value: Some(value.to_string().into()) };
+            self.0.server.append(target, act);
+        }
+        self.lock_data().insert(key, value);
         Ok(())
     }
 
@@ -359,7 +477,7 @@ impl Socket {
     }
 
     fn lock_data(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
-        self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.shared.data)
     }
 
     /// Sends a packet of this namespace to the client, behind everything emitted before.
@@ -373,9 +491,8 @@ impl Socket {
         self.send_private(Private::Messages(messages));
     }
 
-    pub(crate) fn send_volatile(&self, event: &Event) {
-        let messages = self.0.codec.event(self.namespace_name(), None, event, None);
-        self.send_private(Private::Volatile(messages));
+    pub(crate) fn send_volatile(&self, event: Event) {
+        self.send_private(Private::Volatile { ns: self.namespace_name().clone(), event });
     }
 
     fn send_private(&self, item: Private) {
@@ -446,6 +563,10 @@ impl Socket {
     pub(crate) fn forget_rooms(&self) {
         self.0.rooms_gone.store(true, Ordering::Release);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartialEq for Socket {

@@ -12,7 +12,7 @@ use trunkline_delivery::{MemberKey, Position};
 use trunkline_engine::wheel::Millis;
 use trunkline_engine::wire::Writer;
 use trunkline_proto::heartbeat::Heartbeat;
-use trunkline_proto::{EnginePacket, Messages, Version};
+use trunkline_proto::{EnginePacket, Event, Messages, Version};
 
 use crate::DisconnectReason;
 use crate::mailbox::{PostBody, Reply};
@@ -31,8 +31,10 @@ pub(crate) struct ConnRef {
 pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
-    /// A Socket.IO packet that is dropped unless it can be written at once.
-    Volatile(Messages),
+    /// An event that is dropped unless it can be written at once; it is encoded where it gets its place.
+    Volatile { ns: Arc<str>, event: Event },
+    /// The same, in its place.
+    Passing(Messages),
     /// A frame of the WebSocket itself.
     Frame(Bytes),
     /// An Engine.IO packet.
@@ -72,6 +74,8 @@ pub(crate) struct Seat {
     pub(crate) ending: bool,
     /// Its farewell has been said: nothing more is delivered to it.
     pub(crate) left: bool,
+    /// The last entry in its output, or where it began: what a passing event gives as offset.
+    pub(crate) offset: Position,
 }
 
 /// Something for the connection's task.
@@ -128,6 +132,8 @@ pub(crate) struct Conn {
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
     pub(crate) ping_owed: bool,
+    /// Up to where everything was written before the last ping: what its pong confirms.
+    pub(crate) pinged: Option<Position>,
     /// It is not read at the moment, because its handlers are behind.
     pub(crate) paused: bool,
     /// An upgrade has been probed: waiting polls are released.
@@ -158,6 +164,7 @@ impl Conn {
             touched: false,
             finishing: false,
             ping_owed: false,
+            pinged: None,
             paused: false,
             probed: false,
             upgrade_timed_out: false,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, SocketId};
+use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, Sessions, SocketId};
 use trunkline_engine::wheel::{Millis, Wheel};
 use trunkline_log::NewEntry;
 use trunkline_proto::EnginePacket;
@@ -16,6 +16,7 @@ use crate::commit::{BatchCommit, Commit};
 use crate::mailbox::Reply;
 use crate::shard::conn::{Conn, ConnRef, Outlet, Private, Seat};
 use crate::shard::outbound::Outbound;
+use crate::shard::recover::KeptSocket;
 use crate::socket::Socket;
 
 /// How exact deadlines are kept: a two-hundredth of the shorter part of the heartbeat, and never coarser than this, in
@@ -51,8 +52,11 @@ impl std::fmt::Debug for CastOut {
 pub(crate) struct Core {
     pub(crate) out: Outbound,
     pub(crate) delivery: Delivery,
-    /// Sessions by their Engine.IO id.
+    /// Connections by their Engine.IO id.
     pub(crate) sessions: HashMap<Arc<str>, u32>,
+    /// Sessions that clients can come back to.
+    pub(crate) kept: Sessions,
+    pub(crate) kept_sockets: HashMap<MemberKey, KeptSocket>,
     /// Batches that this turn will append.
     pub(crate) batches: VecDeque<Batch>,
     /// Batches whose append is under way, oldest first.
@@ -67,11 +71,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(rhythm: Rhythm) -> Self {
+    pub(crate) fn new(rhythm: Rhythm, kept: Sessions) -> Self {
         Self {
             out: Outbound::default(),
             delivery: Delivery::new(),
             sessions: HashMap::new(),
+            kept,
+            kept_sockets: HashMap::new(),
             batches: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_own: Position::ZERO,
@@ -178,7 +184,7 @@ impl Core {
             return;
         };
         let blocked = found.blocked;
-        found.seats.push(Seat { member, socket, ending: false, left: false });
+        found.seats.push(Seat { member, socket, ending: false, left: false, offset: at });
         if blocked {
             self.delivery.lag(member, at.max(self.delivery.position()));
         }
@@ -232,7 +238,7 @@ impl Core {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        self.wheel.next_at()
+        self.wheel.next_at().into_iter().chain(self.kept.next_expiry()).min()
     }
 
     /// It is `now`: sees to every connection whose deadline came.
@@ -272,7 +278,12 @@ impl Core {
                 conn.deadlines.heart.resume(rhythm, now);
                 conn.close(DisconnectReason::PingTimeout);
             }
-            Beat::Ping => self.out.ping(key),
+            Beat::Ping => {
+                // Nothing of a turn is waiting to be written when one begins: this is what the client has before it.
+                let given = conn.seats.iter().map(|seat| self.delivery.given(seat.member)).min();
+                conn.pinged = given;
+                self.out.ping(key);
+            }
         }
     }
 

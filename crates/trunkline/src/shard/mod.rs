@@ -8,6 +8,7 @@ mod ids;
 mod outbound;
 mod posts;
 mod probe;
+mod recover;
 mod requests;
 mod talk;
 mod task;
@@ -42,6 +43,8 @@ use crate::{Commit, DisconnectReason, limits};
 const READ_BUFFER: usize = 64 * 1024;
 
 pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
+/// A socket whose rooms are asked for.
+type Show = (ConnRef, Arc<str>, oneshot::Sender<Vec<Room>>);
 type Appending = BoxFuture<Result<Appended, AppendError>>;
 
 /// A shard, on its own thread.
@@ -60,6 +63,7 @@ pub(crate) struct Shard {
     turn_waker: RefCell<Option<Waker>>,
     /// Questions about members that wait for the walk.
     fetches: RefCell<Vec<(Target, FetchReply)>>,
+    shows: RefCell<Vec<Show>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     /// When it ends although handlers are running.
@@ -89,15 +93,16 @@ impl Shard {
         Rc::new(Self {
             index,
             mailbox: server.hub().shards()[index].clone(),
-            core: RefCell::new(Core::new(rhythm)),
+            core: RefCell::new(Core::new(rhythm, server.new_sessions())),
             appends: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),
-            started: Instant::now(),
+            started: server.started(),
             turn_wanted: Cell::new(false),
             turn_waker: RefCell::default(),
             fetches: RefCell::default(),
+            shows: RefCell::default(),
             shutdown: RefCell::default(),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),
@@ -267,6 +272,7 @@ impl Shard {
             found.orders.push(Order::Ended { ns: ns.clone(), reason });
             found.waker.wake_by_ref();
         }
+        core.forget_session(member);
         core.private_after(conn, at, Private::Farewell { member, messages });
         drop(core);
         if ended {

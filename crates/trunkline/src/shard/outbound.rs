@@ -4,14 +4,16 @@
 use std::io;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use slab::Slab;
 use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink};
+use trunkline_log::Pin;
 use trunkline_proto::EnginePacket;
 
 use crate::DisconnectReason;
 use crate::mailbox::Reply;
 use crate::shard::conn::{Conn, Outlet, Private, Segment};
-use crate::shard::frames::{Frames, List, Source};
+use crate::shard::frames::{FrameKind, Frames, List, Source};
 
 /// Packets that one polling answer holds at most. python-engineio refuses more than 16 in its default settings.
 const PACKETS_PER_POLL: usize = 16;
@@ -60,6 +62,12 @@ pub(crate) struct Outbound {
     scratch: Vec<u8>,
     /// Connections closed because the log had passed their cursor, or they took no private items.
     pub(crate) cut: u64,
+    /// Sessions that began, and where.
+    pub(crate) began: Vec<(MemberKey, Position)>,
+    /// Members without a connection that an entry ended.
+    pub(crate) ended_away: Vec<MemberKey>,
+    /// What keeps the log readable for members that came back, until they have caught up.
+    pub(crate) pins: HashMap<MemberKey, Pin>,
 }
 
 /// One frame or item in the output of a connection, and where it ends in the bytes.
@@ -82,23 +90,30 @@ impl What {
         }
     }
 
-    fn put_packets(&self, codec: trunkline_proto::Codec, packets: &mut Vec<EnginePacket>) {
+    fn put_packets(&self, kind: FrameKind, packets: &mut Vec<EnginePacket>) {
         match self {
-            Self::Source(source) => packets.extend(source.messages(codec).into_iter().map(EnginePacket::Message)),
+            Self::Source(source) => packets.extend(source.messages(kind).into_iter().map(EnginePacket::Message)),
             Self::Private(
                 _,
-                Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. },
+                Private::Messages(messages) | Private::Passing(messages) | Private::Farewell { messages, .. },
             ) => {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
             Self::Private(_, Private::Engine(packet)) => packets.push(packet.clone()),
-            Self::Private(_, Private::Frame(_)) => {}
+            Self::Private(_, Private::Frame(_) | Private::Volatile { .. }) => {}
             Self::Private(_, Private::Finish) => packets.push(EnginePacket::Close),
         }
     }
 }
 
 impl Outbound {
+    /// Forgets what a walk without connections left behind.
+    pub(crate) fn forget_events(&mut self) {
+        self.room_events.clear();
+        self.evictions.clear();
+        self.waiting.clear();
+    }
+
     fn touch(&mut self, key: u32) {
         let conn = &mut self.conns[key as usize];
         if !conn.touched {
@@ -115,8 +130,8 @@ impl Outbound {
         }
         if conn.is_clear() && after <= delivery.position() {
             self.say(key, after, item);
-        } else if !matches!(item, Private::Volatile(_)) || !conn.blocked {
-            // A volatile item may wait for the entries of its own turn, not for the wire.
+        } else if !matches!(item, Private::Volatile { .. }) || !(conn.blocked || conn.catching_up) {
+            // A volatile item may wait for the entries of its own turn, not for the wire or for what is behind.
             conn.passing.push_back((after, item));
             if !conn.blocked {
                 self.waiting.push(key);
@@ -136,6 +151,17 @@ impl Outbound {
             conn.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = true);
             self.farewells.push(member);
         }
+        let item = match item {
+            // Its offset must be neither before what the client was given nor after what it may still lack.
+            Private::Volatile { ns, event } => {
+                let Some(seat) = conn.seats.iter().find(|seat| !seat.left && *seat.socket.namespace_name() == ns)
+                else {
+                    return;
+                };
+                Private::Passing(conn.kind.event(&ns, None, &event, seat.offset))
+            }
+            other => other,
+        };
         conn.pending.push(Segment::Private(after, item));
         self.touch(key);
     }
@@ -288,12 +314,12 @@ impl Outbound {
                         first_left.get_or_insert(entry.position);
                     }
                 }
-                What::Source(Source::Cast(_)) | What::Private(..) if taken => {}
-                What::Source(Source::Cast(cast)) if cast.kind == CastKind::Volatile => {}
-                What::Source(source @ Source::Cast(_)) => {
-                    back.push((before, Private::Messages(source.messages(conn.kind.codec))));
+                What::Source(Source::Cast(..)) | What::Private(..) if taken => {}
+                What::Source(Source::Cast(cast, _)) if cast.kind == CastKind::Volatile => {}
+                What::Source(source @ Source::Cast(..)) => {
+                    back.push((before, Private::Messages(source.messages(conn.kind))));
                 }
-                What::Private(_, Private::Volatile(_)) => {}
+                What::Private(_, Private::Passing(_)) => {}
                 What::Private(after, item) => back.push((after, item)),
             }
         }
@@ -303,11 +329,12 @@ impl Outbound {
         conn.pending.clear();
         conn.blocked = true;
         conn.catching_up = true;
-        for seat in &conn.seats {
+        for seat in &mut conn.seats {
             match first_left {
                 Some(left) => delivery.lag(seat.member, cursor.unwrap_or(left.before())),
                 None => delivery.stall(seat.member),
             }
+            seat.offset = seat.offset.min(delivery.given(seat.member));
         }
         conn.waker.wake_by_ref();
     }
@@ -364,7 +391,7 @@ impl Outbound {
             full |= packets.len() >= PACKETS_PER_POLL || finish || (ends && !packets.is_empty());
             if !full {
                 compress |= what.may_be_compressed();
-                what.put_packets(conn.kind.codec, &mut packets);
+                what.put_packets(conn.kind, &mut packets);
                 finish |= ends;
             }
             sorted.push((!full, what));
@@ -431,7 +458,8 @@ fn ping_len(version: trunkline_proto::Version) -> usize {
 
 fn put_private(item: &Private, conn: &Conn, frames: &mut Frames, out: &mut Vec<u8>) {
     match item {
-        Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. } => {
+        Private::Volatile { .. } => {}
+        Private::Messages(messages) | Private::Passing(messages) | Private::Farewell { messages, .. } => {
             for message in messages {
                 frames.put(message.clone(), conn.kind, out);
             }
@@ -458,8 +486,11 @@ impl Sink for Outbound {
         if !found.passing.is_empty() && (self.sweeping || !found.catching_up) {
             self.say_passed(key, entry.position);
         }
-        let Some(found) = self.conns.get(key as usize) else { return };
-        if found.seats.len() == 1 && !found.seats[0].left || found.seat_of(member).is_some_and(|seat| !seat.left) {
+        let Some(found) = self.conns.get_mut(key as usize) else { return };
+        let only = found.seats.len() == 1;
+        let seat = found.seats.iter_mut().find(|seat| only || seat.member == member).filter(|seat| !seat.left);
+        if let Some(seat) = seat {
+            seat.offset = entry.position;
             self.append(key, &Source::Entry(entry.clone()));
         }
     }
@@ -475,10 +506,10 @@ impl Sink for Outbound {
             // What waits for later entries waits behind the cast as well.
             let until = self.cast_at.next();
             self.say_passed(key, until);
-            self.append(key, &Source::Cast(cast.clone()));
+            self.append(key, &Source::Cast(cast.clone(), self.cast_at));
         } else if cast.kind != CastKind::Volatile {
-            let messages = Source::Cast(cast.clone()).messages(found.kind.codec);
             let at = behind.unwrap_or(self.cast_at);
+            let messages = Source::Cast(cast.clone(), at).messages(found.kind);
             let behind_it = found.passing.iter().position(|(after, _)| *after > at);
             found.passing.insert(behind_it.unwrap_or(found.passing.len()), (at, Private::Messages(messages)));
         }
@@ -492,7 +523,8 @@ impl Sink for Outbound {
         self.casts_done.push(cast.clone());
     }
 
-    fn caught_up(&mut self, conn: ConnKey, _member: MemberKey) {
+    fn caught_up(&mut self, conn: ConnKey, member: MemberKey) {
+        self.pins.remove(&member);
         self.waiting.push(conn.0);
     }
 
@@ -502,6 +534,14 @@ impl Sink for Outbound {
 
     fn left(&mut self, member: MemberKey, room: &Room) {
         self.room_events.push(RoomChanged { member, room: room.clone(), joined: false });
+    }
+
+    fn began(&mut self, member: MemberKey, position: Position) {
+        self.began.push((member, position));
+    }
+
+    fn ended_away(&mut self, member: MemberKey) {
+        self.ended_away.push(member);
     }
 
     fn ending(&mut self, _member: MemberKey, rooms: Names) {

@@ -16,7 +16,7 @@ use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
 use super::{ConnRef, FetchReply, Private, Shard};
 use crate::DisconnectReason;
-use crate::mailbox::{Command, NewSession, NewWire, Reply};
+use crate::mailbox::{Command, NewSession, NewWire, Reply, RoomChange};
 use crate::server::RoomEvent;
 use crate::socket::Connection;
 
@@ -39,9 +39,15 @@ impl Shard {
                 self.core.borrow_mut().private_after(conn, after, item);
                 self.want_turn();
             }
+            // What was joined before is an entry, which is to be walked first.
+            Command::Rooms { conn, ns, change: RoomChange::Show, done } if self.server.records() => {
+                self.shows.borrow_mut().push((conn, ns, done));
+                self.want_turn();
+            }
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
+            Command::Record { conn, ns } => self.record_session(conn, &ns),
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.
             Command::Fetch { target, reply } => self.fetches.borrow_mut().push((target, reply)),
@@ -90,7 +96,8 @@ impl Shard {
             scheduled: None,
         };
         let generation = core.next_generation();
-        let kind = FrameKind { codec, deflate };
+        let log = self.server.log_for(version, &connection.handshake);
+        let kind = FrameKind { codec, deflate, log };
         let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
         self.greet(conn, &connection, websocket, parked);
@@ -250,6 +257,9 @@ impl Shard {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
         }
+        for (conn, ns, done) in self.shows.take() {
+            let _ = done.send(self.change_rooms(conn, &ns, RoomChange::Show));
+        }
     }
 
     fn fetch(&self, target: &trunkline_delivery::Target, reply: FetchReply) {
@@ -278,9 +288,7 @@ impl Shard {
             }
         }
         for RoomChanged { member, room, joined } in changes {
-            let Some(ConnKey(conn)) = self.core.borrow().delivery.conn_of(member) else { continue };
-            let Some(socket) = self.socket_of(conn, member) else { continue };
-            let (ns, id) = (socket.namespace_name().clone(), socket.id().clone());
+            let Some((ns, id)) = self.core.borrow().delivery.name_of(member) else { continue };
             if joined && self.server.hub().join(&ns, Some(&room), self.index).1 {
                 self.server.tell_room_event(&RoomEvent::Created { ns: ns.clone(), room: room.clone() });
             }

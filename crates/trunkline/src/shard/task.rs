@@ -251,7 +251,12 @@ impl ConnTask {
             let Some(conn) = core.conn_mut(self.conn) else { return Ok(()) };
             let heart = &mut conn.deadlines.heart;
             match packet {
-                EnginePacket::Pong(_) => return heart.handle_pong(rhythm, now).map_err(wrong_direction),
+                EnginePacket::Pong(_) => {
+                    heart.handle_pong(rhythm, now).map_err(wrong_direction)?;
+                    drop(core);
+                    shard.confirm(self.conn);
+                    return Ok(());
+                }
                 EnginePacket::Ping(data) => {
                     heart.handle_ping(rhythm, now).map_err(wrong_direction)?;
                     // Protocol 3; a probe outside an upgrade is answered without its data.
@@ -367,6 +372,8 @@ impl ConnTask {
             let namespace = talk.ns.clone();
             if talk.is_joining() {
                 talk.abandon(&shard);
+            } else if !talk.ending && reason.is_recoverable() && talk.has_session() {
+                shard.detach_socket(self.conn, &namespace, reason);
             } else if !talk.ending {
                 shard.end_socket(self.conn, &namespace, at, reason, Default::default());
             }

@@ -65,6 +65,7 @@ impl Shard {
 
     async fn turn(self: &Rc<Self>) {
         self.core.borrow_mut().tick(self.now());
+        self.expire_sessions();
         self.append_batches();
         self.take_mail();
         let mut slice = Slice(Instant::now());
@@ -187,6 +188,7 @@ impl Shard {
         if evictions.is_empty() && changes.is_empty() && casts.is_empty() {
             return;
         }
+        self.see_to_sessions();
         self.acted(evictions, changes, &casts);
     }
 

@@ -1,0 +1,119 @@
+//! What an application says about recovery: where the log is, for how long clients may come back, and which of them are
+//! given offsets. The mechanism is the shards' (`shard/recover`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Handshake;
+
+/// How clients that lost their connection come back to where they were.
+///
+/// With recovery on, every event of a room reaches every member exactly once and in order, through broken connections;
+/// or the client is told that it was not recovered. Events carry one more argument for that, which the official client
+/// keeps and does not show to handlers that do not ask for it.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), trunkline::BuildError> {
+/// use trunkline::{Recovery, Server};
+///
+/// let io = Server::builder().recovery(Recovery::memory()).build().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Recovery {
+    pub(crate) window: Duration,
+    pub(crate) skip_middlewares: bool,
+    pub(crate) clients: Clients,
+    pub(crate) sessions: usize,
+    pub(crate) key_window: Duration,
+}
+
+/// Which clients can come back, decided when a connection opens.
+#[derive(Clone)]
+pub(crate) enum Clients {
+    Always,
+    Auto,
+    If(Arc<dyn Fn(&Handshake) -> bool + Send + Sync>),
+}
+
+impl Recovery {
+    /// The log in memory: recovery survives broken connections, but not the process. How much it holds is
+    /// [`crate::ServerBuilder::memory`]'s to say.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self {
+            window: Duration::from_secs(600),
+            skip_middlewares: true,
+            clients: Clients::Always,
+            sessions: 1_000_000,
+            key_window: Duration::from_secs(3600),
+        }
+    }
+
+    /// For how long a client may be away; 10 minutes by default. Longer than that, it begins afresh.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Whether the middlewares are left out for a client that comes back; true by default, as in Socket.IO.
+    #[must_use]
+    pub fn skip_middlewares(mut self, skip: bool) -> Self {
+        self.skip_middlewares = skip;
+        self
+    }
+
+    /// Gives offsets to those clients alone that show by their handshake that they can take one more argument: browsers
+    /// and Node, but not the Python client, whose handlers with fixed signatures fail on it. The default is all clients
+    /// of protocol 4.
+    #[must_use]
+    pub fn clients_auto(mut self) -> Self {
+        self.clients = Clients::Auto;
+        self
+    }
+
+    /// Gives offsets to those clients alone for which this says so. The others are served as if recovery were off: they
+    /// are never recovered, and are promised nothing beyond their connection.
+    #[must_use]
+    pub fn clients_if(mut self, can_recover: impl Fn(&Handshake) -> bool + Send + Sync + 'static) -> Self {
+        self.clients = Clients::If(Arc::new(can_recover));
+        self
+    }
+
+    /// How many sessions without a connection are kept, over all shards; 1,000,000 by default. Over it, those that would be
+    /// forgotten first are.
+    #[must_use]
+    pub fn sessions(mut self, sessions: usize) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// For how long the key of a publish is remembered with its answer; one hour by default.
+    #[must_use]
+    pub fn key_window(mut self, window: Duration) -> Self {
+        self.key_window = window;
+        self
+    }
+
+    /// Whether a client can come back.
+    pub(crate) fn covers(&self, handshake: &Handshake) -> bool {
+        match &self.clients {
+            Clients::Always => true,
+            Clients::Auto => {
+                !handshake.header("user-agent").is_some_and(|agent| agent.to_ascii_lowercase().contains("python"))
+            }
+            Clients::If(can_recover) => can_recover(handshake),
+        }
+    }
+}
+
+impl fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recovery")
+            .field("window", &self.window)
+            .field("skip_middlewares", &self.skip_middlewares)
+            .finish_non_exhaustive()
+    }
+}
