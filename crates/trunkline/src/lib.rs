@@ -35,6 +35,7 @@ mod error;
 mod handler;
 mod handshake;
 mod hub;
+mod keyed;
 pub mod limits;
 mod listen;
 mod mailbox;
@@ -58,10 +59,11 @@ pub use dynamic::Asked;
 pub use emit::SocketEmitter;
 pub use error::{AckError, BuildError, ConnectError, EmitError, Error};
 pub use handler::{
-    Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, ListenerId, Middleware, Rejection, State,
-    TryData, Unhandled,
+    Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, KeyedHandler, ListenerId, Middleware,
+    Rejection, State, TryData, Unhandled,
 };
 pub use handshake::Handshake;
+pub use keyed::{Batch, Key};
 pub use namespace::{History, Namespace, PastEvent};
 pub use operator::{Broadcast, IntoRooms};
 pub use raw::{EngineEvent, EngineSocket};

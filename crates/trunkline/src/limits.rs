@@ -28,6 +28,9 @@ pub const ROOMS_PER_SOCKET: usize = 100_000;
 /// within what the log holds.
 pub const SESSION_REWRITE_MS: u64 = 60_000;
 
+/// Bytes of the key of a publish. One that is longer is answered with an error.
+pub const KEY_BYTES: usize = 1024;
+
 /// Packets in the body of one POST.
 pub const PACKETS_PER_POST: usize = 10_000;
 

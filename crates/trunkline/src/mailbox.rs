@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Private { conn: ConnRef, after: Position, item: Private },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
+    /// Closes the connection; its clients come back.
+    Close { conn: ConnRef },
     /// Has a socket's session written again.
     Record { conn: ConnRef, ns: std::sync::Arc<str> },
     /// Makes a socket leave its namespace.

@@ -15,11 +15,12 @@ use trunkline_proto::{Args, Event};
 use crate::acks::Surveys;
 use crate::dynamic::Matcher;
 use crate::handler::{
-    AnyListener, FromContext, Handler, Listener, ListenerId, Listeners, Middleware, Unhandled, erase, erase_middleware,
+    AnyListener, FromContext, Handler, KeyedHandler, Listener, ListenerId, Listeners, Middleware, Unhandled, erase,
+    erase_keyed, erase_middleware,
 };
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
-use crate::{AckError, Commit, Error, RemoteSocket, Socket};
+use crate::{AckError, Commit, Error, Key, RemoteSocket, Socket};
 
 /// A namespace of a server. Cloning is cheap; all clones are the same namespace.
 #[derive(Clone, Debug)]
@@ -347,6 +348,45 @@ impl Namespace {
     /// Makes everybody leave the namespace.
     pub fn disconnect_sockets(&self, close: bool) -> Commit {
         self.everyone().disconnect_sockets(close)
+    }
+
+    /// Handles an event that must not happen twice: `key` finds in its arguments what names it, the handler fills a
+    /// [`Batch`], and the events, the memberships and the handler's answer are appended as one record.
+    ///
+    /// A client that does not see its acknowledgement sends the event again; every such try, also one that races the
+    /// first, comes on a new connection or after a crash, gets the answer that was kept and emits nothing. The log's
+    /// effects happen at most once for a key within [`crate::Recovery::key_window`]; the handler's body may run again
+    /// (after a crash, or if it failed), so what it does elsewhere must bear that: hand [`Batch::key`] on to a database in
+    /// the same transaction. An event sent by mail cannot be taken back by anybody.
+    ///
+    /// ```no_run
+    /// # use serde::{Deserialize, Serialize};
+    /// # use trunkline::{Batch, Data, Key, Server};
+    /// # #[derive(Deserialize, Serialize)] struct Chat { id: String, text: String }
+    /// # async fn f(io: Server) {
+    /// io.on_keyed("chat", |chat: &Chat| Key::from(&chat.id), |tx: Batch, Data(chat): Data<Chat>| async move {
+    ///     tx.to("lobby").emit("chat", &chat);
+    ///     Ok("sent")
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the handler asks for a state that was not given.
+    pub fn on_keyed<T, K, M, H>(&self, event: &str, key: K, handler: H) -> ListenerId
+    where
+        T: DeserializeOwned + 'static,
+        K: Fn(&T) -> Key + Send + Sync + 'static,
+        M: 'static,
+        H: KeyedHandler<M>,
+    {
+        H::check(self.server.states());
+        let id = ListenerId::next();
+        let handler = erase_keyed::<H, K, T, M>(key, handler);
+        let listener = Listener { id, handler, takes_ack: true, concurrent: false, once: None };
+        self.change(|listeners| listeners.add(event, listener));
+        id
     }
 
     /// The newest events of a room, as far as the log holds them.

@@ -11,13 +11,14 @@ use std::thread::JoinHandle;
 use bytestring::ByteString;
 use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::{Batch, Keep, NewEntry, ReadError};
+use trunkline_log::{AppendError, Appended, Batch, Keep, Keyed, NewEntry, ReadError};
 use trunkline_proto::{Parser, Version};
 
-use crate::commit::{BatchCommit, positions};
+use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
 use crate::handler::States;
 use crate::hub::Hub;
+use crate::keyed::Tries;
 use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
 use crate::raw::RawHandler;
@@ -93,6 +94,7 @@ pub(crate) struct ServerCore {
     broken: AtomicBool,
     closing: tokio::sync::Notify,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    tries: Tries,
 }
 
 /// Options of the server that are not the engine's.
@@ -248,6 +250,7 @@ impl ServerCore {
             broken: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
             threads: Mutex::default(),
+            tries: Tries::default(),
         }
     }
 
@@ -295,6 +298,23 @@ impl ServerCore {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    pub(crate) fn tries(&self) -> &Tries {
+        &self.tries
+    }
+
+    /// Appends a batch that has a key, behind what this thread has emitted before.
+    pub(crate) fn append_keyed(
+        self: &Arc<Self>,
+        entries: Vec<NewEntry>,
+        keyed: Keyed,
+    ) -> impl Future<Output = Result<Appended, AppendError>> + Send + use<> {
+        let commit = match shard::current(self) {
+            Some(shard) => shard.append_keyed(entries, keyed),
+            None => self.append_from_outside(Batch { entries, keyed: Some(keyed) }),
+        };
+        commit.outcome()
     }
 
     pub(crate) fn states(&self) -> &States {
@@ -361,24 +381,29 @@ impl ServerCore {
         if let Some(shard) = shard::current(self) {
             return shard.emit(entry);
         }
-        let mut append = self.hub.adapter().append(Batch { entries: vec![entry], keyed: None });
+        Commit::in_batch(self.append_from_outside(Batch { entries: vec![entry], keyed: None }), 0)
+    }
+
+    /// Appends from a thread that is no shard of this server.
+    fn append_from_outside(self: &Arc<Self>, batch: Batch) -> Arc<BatchCommit> {
+        let mut append = self.hub.adapter().append(batch);
         let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let commit = Arc::new(BatchCommit::default());
         match ready {
             Poll::Ready(result) => {
                 self.hub.distribute(None);
-                commit.resolve(positions(result));
+                commit.resolve(result);
             }
             Poll::Pending => {
                 let (server, commit) = (self.clone(), commit.clone());
                 self.mailbox(0).send(Command::Drive(Box::pin(async move {
                     let result = append.await;
                     server.hub.distribute(None);
-                    commit.resolve(positions(result));
+                    commit.resolve(result);
                 })));
             }
         }
-        Commit::in_batch(commit, 0)
+        commit
     }
 
     /// Sends a cast behind what this thread has emitted before.

@@ -506,6 +506,11 @@ impl Socket {
         }
     }
 
+    /// Ends the connection under it without a word, as a broken wire would: its client comes back.
+    pub(crate) fn close_transport(&self) {
+        self.mail(Command::Close { conn: self.0.conn });
+    }
+
     fn mail(&self, command: Command) {
         self.0.server.mailbox(self.0.shard).send(command);
     }

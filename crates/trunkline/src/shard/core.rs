@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, Sessions, SocketId};
 use trunkline_engine::wheel::{Millis, Wheel};
-use trunkline_log::NewEntry;
+use trunkline_log::{Keyed, NewEntry};
 use trunkline_proto::EnginePacket;
 use trunkline_proto::heartbeat::{Beat, Rhythm};
 
@@ -27,6 +27,8 @@ const COARSEST: Millis = 25;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<NewEntry>,
+    /// Its key; such a batch takes nothing else in.
+    pub(crate) keyed: Option<Keyed>,
     pub(crate) commit: Arc<BatchCommit>,
     /// Items for one connection, each after so many of the entries.
     pub(crate) privates: Vec<(usize, ConnRef, Private)>,
@@ -95,12 +97,20 @@ impl Core {
 
     /// Takes a place for an entry in the open batch.
     pub(crate) fn emit(&mut self, entry: NewEntry) -> Commit {
-        if self.batches.back().is_none_or(|batch| !batch.casts.is_empty()) {
+        if self.batches.back().is_none_or(|batch| !batch.casts.is_empty() || batch.keyed.is_some()) {
             self.batches.push_back(Batch::default());
         }
         let batch = self.batches.back_mut().expect("a batch is open");
         batch.entries.push(entry);
         Commit::in_batch(batch.commit.clone(), batch.entries.len() - 1)
+    }
+
+    /// Takes a place for a batch that has a key.
+    pub(crate) fn append_keyed(&mut self, entries: Vec<NewEntry>, keyed: Keyed) -> Arc<BatchCommit> {
+        let batch = Batch { entries, keyed: Some(keyed), ..Batch::default() };
+        let commit = batch.commit.clone();
+        self.batches.push_back(batch);
+        commit
     }
 
     /// Lets a cast follow what was emitted before.

@@ -24,7 +24,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
-use trunkline_log::{AppendError, Appended, BoxFuture, NewEntry};
+use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry};
 use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
@@ -34,6 +34,7 @@ pub(crate) use self::conn::{ConnRef, Private};
 pub(crate) use self::core::CastOut;
 use self::core::Core;
 use self::ids::Ids;
+use crate::commit::BatchCommit;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
 use crate::socket::Socket;
@@ -137,6 +138,12 @@ impl Shard {
     pub(crate) fn emit(&self, entry: NewEntry) -> Commit {
         self.want_turn();
         self.core.borrow_mut().emit(entry)
+    }
+
+    /// Lets a batch with a key take its place.
+    pub(crate) fn append_keyed(&self, entries: Vec<NewEntry>, keyed: Keyed) -> Arc<BatchCommit> {
+        self.want_turn();
+        self.core.borrow_mut().append_keyed(entries, keyed)
     }
 
     pub(crate) fn cast(&self, cast: CastOut) {

@@ -47,6 +47,11 @@ impl Shard {
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
+            Command::Close { conn } => {
+                if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
+                    found.close(DisconnectReason::TransportError);
+                }
+            }
             Command::Record { conn, ns } => self.record_session(conn, &ns),
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.

@@ -13,7 +13,6 @@ use trunkline_log::{PageLimit, ReadError};
 use super::core::Batch;
 use super::{CURRENT, Shard};
 use crate::DisconnectReason;
-use crate::commit::positions;
 use crate::mailbox::Command;
 use crate::server::RoomEvent;
 
@@ -89,13 +88,13 @@ impl Shard {
     pub(crate) fn append_batches(&self) {
         loop {
             let Some(mut batch) = self.core.borrow_mut().batches.pop_front() else { return };
-            let entries = std::mem::take(&mut batch.entries);
+            let (entries, keyed) = (std::mem::take(&mut batch.entries), batch.keyed.take());
             let nothing_before = self.appends.borrow().is_empty();
-            if entries.is_empty() && nothing_before {
+            if entries.is_empty() && keyed.is_none() && nothing_before {
                 self.committed(batch, Ok(trunkline_log::Appended::New(Vec::new())));
                 continue;
             }
-            let mut append = self.server.hub().adapter().append(trunkline_log::Batch { entries, keyed: None });
+            let mut append = self.server.hub().adapter().append(trunkline_log::Batch { entries, keyed });
             let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             match ready {
                 Poll::Ready(result) if nothing_before => self.committed(batch, result),
@@ -128,11 +127,13 @@ impl Shard {
     }
 
     fn committed(&self, mut batch: Batch, result: Result<trunkline_log::Appended, trunkline_log::AppendError>) {
-        let result = positions(result);
         if let Err(error) = &result {
             tracing::error!(%error, "events were not appended");
         }
-        let taken = result.as_deref().unwrap_or_default();
+        let taken = match &result {
+            Ok(trunkline_log::Appended::New(positions)) => &positions[..],
+            Ok(trunkline_log::Appended::Known(_)) | Err(_) => &[],
+        };
         if !taken.is_empty() {
             self.server.hub().distribute(Some(self.index));
         }
