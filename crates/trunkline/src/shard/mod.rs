@@ -12,6 +12,7 @@ mod requests;
 mod talk;
 mod task;
 mod turn;
+mod writing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
