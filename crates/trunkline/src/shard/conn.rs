@@ -31,8 +31,8 @@ pub(crate) struct ConnRef {
 pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
-    /// A Socket.IO packet that is dropped unless it can be written at once.
-    Volatile(Messages),
+    /// An event that is not kept in the log; a volatile one is dropped unless it can be written at once.
+    Event { messages: Messages, compress: bool, volatile: bool },
     /// A frame of the WebSocket itself.
     Frame(Bytes),
     /// An Engine.IO packet.

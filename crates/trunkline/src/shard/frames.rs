@@ -10,6 +10,8 @@ use trunkline_delivery::{Act, Cast, CastKind, Entry};
 use trunkline_proto::ws::{self, Deflater};
 use trunkline_proto::{Codec, EnginePacket, Event, Message, Messages};
 
+use crate::shard::conn::Private;
+
 /// What a receiver's frames depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameKind {
@@ -57,6 +59,11 @@ impl Source {
 
     pub(crate) fn compress(&self) -> bool {
         self.event().is_none_or(|(.., compress)| compress)
+    }
+
+    /// It as something that one connection keeps for itself.
+    pub(crate) fn into_private(self, codec: Codec) -> Private {
+        Private::Event { messages: self.messages(codec), compress: self.compress(), volatile: false }
     }
 
     /// The messages of it, for a polling answer.
@@ -168,8 +175,8 @@ impl Frames {
     }
 
     /// Appends one message as a WebSocket frame.
-    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, out: &mut Vec<u8>) {
-        put_message(message, kind, true, &mut self.deflater, out);
+    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, compress: bool, out: &mut Vec<u8>) {
+        put_message(message, kind, compress, &mut self.deflater, out);
     }
 
     fn path(&self, list: List) -> SmallVec<[u32; 8]> {

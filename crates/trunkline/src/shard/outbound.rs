@@ -74,7 +74,7 @@ impl Outbound {
         }
         if conn.is_clear() && after <= delivery.position() {
             self.say(key, after, item);
-        } else if !matches!(item, Private::Volatile(_)) || !conn.blocked {
+        } else if !matches!(item, Private::Event { volatile: true, .. }) || !conn.blocked {
             // A volatile item may wait for the entries of its own turn, not for the wire.
             conn.passing.push_back((after, item));
             if !conn.blocked {
@@ -194,10 +194,10 @@ impl Sink for Outbound {
             self.say_passed(key, until);
             self.append(key, &Source::Cast(cast.clone()));
         } else if cast.kind != CastKind::Volatile {
-            let messages = Source::Cast(cast.clone()).messages(found.kind.codec);
+            let item = Source::Cast(cast.clone()).into_private(found.kind.codec);
             let at = behind.unwrap_or(self.cast_at);
             let behind_it = found.passing.iter().position(|(after, _)| *after > at);
-            found.passing.insert(behind_it.unwrap_or(found.passing.len()), (at, Private::Messages(messages)));
+            found.passing.insert(behind_it.unwrap_or(found.passing.len()), (at, item));
         }
     }
 

@@ -31,6 +31,7 @@ impl What {
     fn may_be_compressed(&self) -> bool {
         match self {
             Self::Source(source) => source.compress(),
+            Self::Private(_, Private::Event { compress, .. }) => *compress,
             Self::Private(..) => true,
         }
     }
@@ -40,7 +41,7 @@ impl What {
             Self::Source(source) => packets.extend(source.messages(codec).into_iter().map(EnginePacket::Message)),
             Self::Private(
                 _,
-                Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. },
+                Private::Messages(messages) | Private::Event { messages, .. } | Private::Farewell { messages, .. },
             ) => {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
@@ -156,9 +157,9 @@ impl Outbound {
                 What::Source(Source::Cast(_)) | What::Private(..) if taken => {}
                 What::Source(Source::Cast(cast)) if cast.kind == CastKind::Volatile => {}
                 What::Source(source @ Source::Cast(_)) => {
-                    back.push((before, Private::Messages(source.messages(conn.kind.codec))));
+                    back.push((before, source.into_private(conn.kind.codec)));
                 }
-                What::Private(_, Private::Volatile(_)) => {}
+                What::Private(_, Private::Event { volatile: true, .. }) => {}
                 What::Private(after, item) => back.push((after, item)),
             }
         }
@@ -276,9 +277,10 @@ fn ping_len(version: trunkline_proto::Version) -> usize {
 
 fn put_private(item: &Private, conn: &Conn, frames: &mut Frames, out: &mut Vec<u8>) {
     match item {
-        Private::Messages(messages) | Private::Volatile(messages) | Private::Farewell { messages, .. } => {
+        Private::Messages(messages) | Private::Event { messages, .. } | Private::Farewell { messages, .. } => {
+            let compress = !matches!(item, Private::Event { compress: false, .. });
             for message in messages {
-                frames.put(message.clone(), conn.kind, out);
+                frames.put(message.clone(), conn.kind, compress, out);
             }
         }
         Private::Frame(frame) => out.extend_from_slice(frame),

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
+mod compress;
 mod dispatch;
 mod emit;
 mod extract;
@@ -11,6 +12,7 @@ mod listeners;
 mod middleware;
 mod namespaces;
 mod one_order;
+mod polling;
 mod rooms;
 mod serving;
 mod slow;
