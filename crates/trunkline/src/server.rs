@@ -84,6 +84,8 @@ pub(crate) struct ServerCore {
     dynamic: RwLock<Vec<Arc<NamespaceCore>>>,
     room_listeners: RwLock<Vec<RoomListener>>,
     namespace_listeners: RwLock<Vec<NamespaceListener>>,
+    /// A listener for outgoing events was registered somewhere: looking for them costs something a delivery.
+    outgoing_listeners: AtomicBool,
     next_shard: AtomicUsize,
     connections: AtomicUsize,
     closed: AtomicBool,
@@ -222,6 +224,7 @@ impl ServerCore {
             dynamic: RwLock::default(),
             room_listeners: RwLock::default(),
             namespace_listeners: RwLock::default(),
+            outgoing_listeners: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -384,6 +387,14 @@ impl ServerCore {
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(|call| call(event));
+    }
+
+    pub(crate) fn expect_outgoing_listeners(&self) {
+        self.outgoing_listeners.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_outgoing_listeners(&self) -> bool {
+        self.outgoing_listeners.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_room_listeners(&self) -> bool {

@@ -72,6 +72,8 @@ pub(crate) struct Seat {
     pub(crate) ending: bool,
     /// Its farewell has been said: nothing more is delivered to it.
     pub(crate) left: bool,
+    /// The last entry that its outgoing catch-all listeners were told; one that is put back comes again.
+    pub(crate) told: Position,
 }
 
 /// Something for the connection's task.

@@ -178,7 +178,7 @@ impl Core {
             return;
         };
         let blocked = found.blocked;
-        found.seats.push(Seat { member, socket, ending: false, left: false });
+        found.seats.push(Seat { member, socket, ending: false, left: false, told: Position::ZERO });
         if blocked {
             self.delivery.lag(member, at.max(self.delivery.position()));
         }

@@ -49,6 +49,11 @@ impl Source {
         }
     }
 
+    /// The event that it brings, if it brings one.
+    pub(crate) fn emitted(&self) -> Option<&Event> {
+        self.event().map(|(_, _, event, _)| event)
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Entry(a), Self::Entry(b)) => Arc::ptr_eq(a, b),

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use slab::Slab;
-use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink};
+use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink, To};
 
 use crate::DisconnectReason;
 use crate::shard::conn::{Conn, Private, Segment};
 use crate::shard::frames::{Frames, List, Source};
+use crate::socket::Socket;
 
 /// Private items that may wait for a connection that does not take them; beyond that the peer is closed as too slow.
 const PASSING_MAX: usize = 16 * 1024;
@@ -53,6 +54,10 @@ pub(crate) struct Outbound {
     /// Entries come from a sweep, not from the walk.
     pub(crate) sweeping: bool,
     pub(super) scratch: Vec<u8>,
+    /// There are listeners for what goes out.
+    pub(crate) telling: bool,
+    /// What outgoing catch-all listeners are to be told.
+    pub(crate) told: Vec<(Socket, Source)>,
     /// Connections closed because the log had passed their cursor, or they took no private items.
     pub(crate) cut: u64,
 }
@@ -126,6 +131,23 @@ impl Outbound {
         }
     }
 
+    /// Remembers a broadcast for the listeners of a socket that it goes out to. What is emitted to a single socket they
+    /// are told by who emits it.
+    fn tell(&mut self, key: u32, member: MemberKey, source: Source) {
+        if !self.telling {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        let Some(seat) = conn.seats.iter_mut().find(|seat| seat.member == member) else { return };
+        if let Source::Entry(entry) = &source {
+            if matches!(entry.target.to, To::Socket(_)) || entry.position <= seat.told {
+                return;
+            }
+            seat.told = entry.position;
+        }
+        self.told.push((seat.socket.clone(), source));
+    }
+
     fn append(&mut self, key: u32, source: &Source) {
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         match conn.pending.last_mut() {
@@ -177,6 +199,7 @@ impl Sink for Outbound {
         }
         let Some(found) = self.conns.get(key as usize) else { return };
         if found.seats.len() == 1 && !found.seats[0].left || found.seat_of(member).is_some_and(|seat| !seat.left) {
+            self.tell(key, member, Source::Entry(entry.clone()));
             self.append(key, &Source::Entry(entry.clone()));
         }
     }
@@ -188,7 +211,12 @@ impl Sink for Outbound {
         if let CastKind::Ack(id) = cast.kind {
             seat.socket.namespace_core().expect_answer(id, seat.socket.id());
         }
-        if !found.blocked && !found.catching_up && behind.is_none() {
+        let at_once = !found.blocked && !found.catching_up && behind.is_none();
+        if at_once || cast.kind != CastKind::Volatile {
+            self.tell(key, member, Source::Cast(cast.clone()));
+        }
+        let Some(found) = self.conns.get_mut(key as usize) else { return };
+        if at_once {
             // What waits for later entries waits behind the cast as well.
             let until = self.cast_at.next();
             self.say_passed(key, until);

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
+mod catch_all;
 mod compress;
 mod dispatch;
 mod emit;
