@@ -17,6 +17,7 @@ use trunkline_proto::Parser;
 use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
 use crate::handler::States;
+use crate::handler::dispatch::guarded_call;
 use crate::hub::Hub;
 use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
@@ -386,7 +387,7 @@ impl ServerCore {
 
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter().for_each(|call| call(event));
+        listeners.iter().for_each(|call| guarded_call("a listener of room events", || call(event)));
     }
 
     pub(crate) fn expect_outgoing_listeners(&self) {
