@@ -18,3 +18,4 @@ mod rooms;
 mod serving;
 mod slow;
 mod support;
+mod volatile;
