@@ -19,3 +19,4 @@ mod serving;
 mod slow;
 mod support;
 mod volatile;
+mod wire;

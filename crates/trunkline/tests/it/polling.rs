@@ -46,6 +46,11 @@ impl Polling {
         polling
     }
 
+    /// Where its requests go.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) async fn post(&self, body: &str) {
         assert_eq!(self.request("POST", "", body).await.body, b"ok");
     }
