@@ -2,6 +2,7 @@
 //! clients see is tested with them.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod acts;
 mod broadcast;
 mod catch_all;
 mod compress;
