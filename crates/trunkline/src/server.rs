@@ -91,6 +91,8 @@ pub(crate) struct ServerCore {
     connections: AtomicUsize,
     closed: AtomicBool,
     closing: tokio::sync::Notify,
+    /// Set when everything has ended.
+    gone: tokio::sync::OnceCell<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -175,13 +177,16 @@ impl Server {
 
     /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of
     /// it is gone. Clients see their transport close and come back when a server is there again. Calling it twice is
-    /// no error.
+    /// no error: every call waits for the same end.
     pub async fn close(&self) {
         let core = self.core();
-        if core.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        core.closed.store(true, Ordering::Release);
         core.closing.notify_waiters();
+        core.gone.get_or_init(|| self.end()).await;
+    }
+
+    async fn end(&self) {
+        let core = self.core();
         for shard in core.hub.shards() {
             let (done, gone) = tokio::sync::oneshot::channel();
             shard.send(Command::Shutdown { done });
@@ -230,6 +235,7 @@ impl ServerCore {
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
+            gone: tokio::sync::OnceCell::new(),
             threads: Mutex::default(),
         }
     }
