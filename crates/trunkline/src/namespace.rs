@@ -222,10 +222,22 @@ impl Namespace {
         id
     }
 
-    /// Calls this for every event emitted to a single socket with `socket.emit` and its kin.
+    /// Calls this for every event that goes out to a socket, once for each socket it goes to.
+    ///
+    /// What is emitted to a single socket with `socket.emit` and its kin is told by that call. A broadcast is told when
+    /// it is on its way to the socket, on the shard's thread: the listener should not block.
     pub fn on_any_outgoing(&self, call: impl Fn(&Socket, &Event) + Send + Sync + 'static) -> ListenerId {
+        self.server.expect_outgoing_listeners();
         let id = ListenerId::next();
         self.change(|listeners| listeners.any_outgoing.push(AnyListener { id, call: Arc::new(call) }));
+        id
+    }
+
+    /// As [`Namespace::on_any_outgoing`], before the listeners that are there.
+    pub fn prepend_any_outgoing(&self, call: impl Fn(&Socket, &Event) + Send + Sync + 'static) -> ListenerId {
+        self.server.expect_outgoing_listeners();
+        let id = ListenerId::next();
+        self.change(|listeners| listeners.any_outgoing.insert(0, AnyListener { id, call: Arc::new(call) }));
         id
     }
 

@@ -17,6 +17,7 @@ use trunkline_proto::{Parser, Version};
 use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
 use crate::handler::States;
+use crate::handler::dispatch::guarded_call;
 use crate::hub::Hub;
 use crate::keyed::Tries;
 use crate::mailbox::{Command, Mailbox};
@@ -87,12 +88,16 @@ pub(crate) struct ServerCore {
     dynamic: RwLock<Vec<Arc<NamespaceCore>>>,
     room_listeners: RwLock<Vec<RoomListener>>,
     namespace_listeners: RwLock<Vec<NamespaceListener>>,
+    /// A listener for outgoing events was registered somewhere: looking for them costs something a delivery.
+    outgoing_listeners: AtomicBool,
     next_shard: AtomicUsize,
     connections: AtomicUsize,
     closed: AtomicBool,
     /// A shard has ended by a fault of ours.
     broken: AtomicBool,
     closing: tokio::sync::Notify,
+    /// Set when everything has ended.
+    gone: tokio::sync::OnceCell<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     tries: Tries,
 }
@@ -181,13 +186,17 @@ impl Server {
 
     /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of
     /// it is gone. Clients see their transport close and come back when a server is there again. Handlers that are
-    /// running may finish within [`ServerBuilder::close_timeout`]. Calling it twice is no error.
+    /// running may finish within [`ServerBuilder::close_timeout`]. Calling it twice is no error: every call waits for the
+    /// same end.
     pub async fn close(&self) {
         let core = self.core();
-        if core.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        core.closed.store(true, Ordering::Release);
         core.closing.notify_waiters();
+        core.gone.get_or_init(|| self.end()).await;
+    }
+
+    async fn end(&self) {
+        let core = self.core();
         for shard in core.hub.shards() {
             let (done, gone) = tokio::sync::oneshot::channel();
             shard.send(Command::Shutdown { done });
@@ -220,13 +229,6 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
-/// Calls the application's code; a panic in it ends this call and nothing else.
-fn guarded(what: &str, call: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
-        tracing::error!(what, "a listener panicked");
-    }
-}
-
 fn with_slash(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
 }
@@ -244,11 +246,13 @@ impl ServerCore {
             dynamic: RwLock::default(),
             room_listeners: RwLock::default(),
             namespace_listeners: RwLock::default(),
+            outgoing_listeners: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
+            gone: tokio::sync::OnceCell::new(),
             threads: Mutex::default(),
             tries: Tries::default(),
         }
@@ -452,9 +456,7 @@ impl ServerCore {
         if name != "/" {
             let ns = Namespace::new(self.clone(), core.clone());
             let listeners = self.namespace_listeners.read().unwrap_or_else(PoisonError::into_inner);
-            for call in listeners.iter() {
-                guarded("on_new_namespace", || call(&ns));
-            }
+            listeners.iter().for_each(|call| guarded_call("a listener of namespaces", || call(&ns)));
         }
         core
     }
@@ -494,9 +496,15 @@ impl ServerCore {
 
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
-        for call in listeners.iter() {
-            guarded("on_room_event", || call(event));
-        }
+        listeners.iter().for_each(|call| guarded_call("a listener of room events", || call(event)));
+    }
+
+    pub(crate) fn expect_outgoing_listeners(&self) {
+        self.outgoing_listeners.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_outgoing_listeners(&self) -> bool {
+        self.outgoing_listeners.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_room_listeners(&self) -> bool {

@@ -14,7 +14,7 @@ use http::request::Parts;
 pub use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 use tokio::sync::oneshot;
-use tower_layer::Layer;
+pub use tower_layer::Layer;
 pub use tower_service::Service;
 use trunkline_delivery::{id_with_place, shard_of};
 pub use trunkline_engine::http::Body;
@@ -63,6 +63,8 @@ impl Server {
     ///
     /// It takes the requests under the configured path and leaves all others alone. WebSocket upgrades need the
     /// server beneath to support them, as `axum::serve` and hyper `with_upgrades` do.
+    ///
+    /// Without a framework it is put before a service with the trait [`Layer`], which is tower's.
     #[must_use]
     pub fn layer(&self) -> SocketIoLayer {
         SocketIoLayer { endpoint: Endpoint::new(self.core().clone()) }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Act, Names, Room, Session, SocketId, Target};
-use trunkline_proto::{Args, Body, Codec, Event, Version};
+use trunkline_proto::{Args, Codec, Event, Version};
 
 use crate::acks::OpenAcks;
 use crate::emit::{event_of, refused};
@@ -314,7 +314,17 @@ impl Socket {
     ///
     /// As [`Socket::emit_with_ack`].
     pub async fn ask(&self, event: &str, args: Args, timeout: Option<Duration>) -> Result<Args, AckError> {
-        let answer = self.question(event, args)?;
+        self.ask_flagged(event, args, timeout, true).await
+    }
+
+    pub(crate) async fn ask_flagged(
+        &self,
+        event: &str,
+        args: Args,
+        timeout: Option<Duration>,
+        compress: bool,
+    ) -> Result<Args, AckError> {
+        let answer = self.question(event, args, compress)?;
         let answer = match timeout {
             None => answer.await,
             Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| AckError::Timeout(Vec::new()))?,
@@ -322,7 +332,7 @@ impl Socket {
         answer.map_err(|_| AckError::Disconnected)
     }
 
-    fn question(&self, event: &str, args: Args) -> Result<oneshot::Receiver<Args>, AckError> {
+    fn question(&self, event: &str, args: Args, compress: bool) -> Result<oneshot::Receiver<Args>, AckError> {
         let event = event_of(event, Ok(args)).map_err(AckError::Emit)?;
         if !self.is_connected() {
             return Err(AckError::Disconnected);
@@ -330,7 +340,7 @@ impl Socket {
         self.told_outgoing(&event);
         let id = self.0.ns.next_ack_id();
         let answer = self.0.acks.open(id);
-        self.send_packet(&Body::Event { id: Some(id), event });
+        self.send_question(id, &event, compress);
         Ok(answer)
     }
 
@@ -480,19 +490,19 @@ impl Socket {
         lock(&self.0.shared.data)
     }
 
-    /// Sends a packet of this namespace to the client, behind everything emitted before.
-    pub(crate) fn send_packet(&self, body: &Body) {
-        let ns = self.namespace_name();
-        let messages = match body {
-            Body::Ack { id, args } => self.0.codec.ack(ns, *id, args),
-            Body::Event { id, event } => self.0.codec.event(ns, *id, event, None),
-            Body::Connect { .. } | Body::Disconnect | Body::ConnectError { .. } => return,
-        };
-        self.send_private(Private::Messages(messages));
+    /// Sends the answer to an event, behind everything emitted before.
+    pub(crate) fn send_ack(&self, id: u64, args: &Args) {
+        self.send_private(Private::Messages(self.0.codec.ack(self.namespace_name(), id, args)));
     }
 
-    pub(crate) fn send_volatile(&self, event: Event) {
-        self.send_private(Private::Volatile { ns: self.namespace_name().clone(), event });
+    pub(crate) fn send_volatile(&self, event: Event, compress: bool) {
+        self.send_private(Private::Volatile { ns: self.namespace_name().clone(), event, compress });
+    }
+
+    /// Sends an event that asks for an answer, behind everything emitted before.
+    fn send_question(&self, id: u64, event: &Event, compress: bool) {
+        let messages = self.0.codec.event(self.namespace_name(), Some(id), event, None);
+        self.send_private(Private::Event { messages, compress, volatile: false });
     }
 
     fn send_private(&self, item: Private) {

@@ -200,3 +200,10 @@ pub(crate) fn poll_handler(handler: &mut HandlerFuture, cx: &mut std::task::Cont
         Poll::Ready(())
     })
 }
+
+/// Calls a listener that runs within a shard's turn: one that panics does not take the shard along.
+pub(crate) fn guarded_call(what: &str, call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!("{what} panicked");
+    }
+}

@@ -32,9 +32,9 @@ pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
     /// An event that is dropped unless it can be written at once; it is encoded where it gets its place.
-    Volatile { ns: Arc<str>, event: Event },
-    /// The same, in its place.
-    Passing(Messages),
+    Volatile { ns: Arc<str>, event: Event, compress: bool },
+    /// An event that is not kept in the log; a volatile one is dropped unless it can be written at once.
+    Event { messages: Messages, compress: bool, volatile: bool },
     /// A frame of the WebSocket itself.
     Frame(Bytes),
     /// An Engine.IO packet.
@@ -76,6 +76,8 @@ pub(crate) struct Seat {
     pub(crate) left: bool,
     /// The last entry in its output, or where it began: what a passing event gives as offset.
     pub(crate) offset: Position,
+    /// The last entry that its outgoing catch-all listeners were told; one that is put back comes again.
+    pub(crate) told: Position,
 }
 
 /// Something for the connection's task.

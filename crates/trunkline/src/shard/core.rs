@@ -194,7 +194,8 @@ impl Core {
             return;
         };
         let blocked = found.blocked;
-        found.seats.push(Seat { member, socket, ending: false, left: false, offset: at });
+        let told = Position::ZERO;
+        found.seats.push(Seat { member, socket, ending: false, left: false, offset: at, told });
         if blocked {
             self.delivery.lag(member, at.max(self.delivery.position()));
         }

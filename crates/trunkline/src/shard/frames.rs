@@ -10,6 +10,8 @@ use trunkline_delivery::{Act, Cast, CastKind, Entry, Offset, Position};
 use trunkline_proto::ws::{self, Deflater};
 use trunkline_proto::{Codec, EnginePacket, Event, Message, Messages};
 
+use crate::shard::conn::Private;
+
 /// What a receiver's frames depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameKind {
@@ -59,6 +61,11 @@ impl Source {
         }
     }
 
+    /// The event that it brings, if it brings one.
+    pub(crate) fn emitted(&self) -> Option<&Event> {
+        self.event().map(|(_, _, event, ..)| event)
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Entry(a), Self::Entry(b)) => Arc::ptr_eq(a, b),
@@ -69,6 +76,11 @@ impl Source {
 
     pub(crate) fn compress(&self) -> bool {
         self.event().is_none_or(|(.., compress, _)| compress)
+    }
+
+    /// It as something that one connection keeps for itself.
+    pub(crate) fn into_private(self, kind: FrameKind) -> Private {
+        Private::Event { messages: self.messages(kind), compress: self.compress(), volatile: false }
     }
 
     /// The messages of it, for a polling answer.
@@ -180,8 +192,8 @@ impl Frames {
     }
 
     /// Appends one message as a WebSocket frame.
-    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, out: &mut Vec<u8>) {
-        put_message(message, kind, true, &mut self.deflater, out);
+    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, compress: bool, out: &mut Vec<u8>) {
+        put_message(message, kind, compress, &mut self.deflater, out);
     }
 
     fn path(&self, list: List) -> SmallVec<[u32; 8]> {

@@ -13,6 +13,7 @@ mod requests;
 mod talk;
 mod task;
 mod turn;
+mod writing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -105,7 +105,9 @@ impl Shard {
         let found = core.conn_mut(conn).filter(|found| found.closed.is_none())?;
         let blocked = found.blocked;
         found.deadlines.join_by = None;
-        found.seats.push(Seat { member, socket: socket.clone(), ending: false, left: false, offset: from });
+        let socket_again = socket.clone();
+        let seat = Seat { member, socket: socket_again, ending: false, left: false, offset: from, told: from };
+        found.seats.push(seat);
         let hello = codec.connect(ns, socket.id(), Some(&back.private_id));
         core.private_after(conn, from, Private::Messages(hello));
         core.delivery.attach(member, ConnKey(conn.key), from);

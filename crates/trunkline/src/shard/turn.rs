@@ -13,6 +13,7 @@ use trunkline_log::{PageLimit, ReadError};
 use super::core::Batch;
 use super::{CURRENT, Shard};
 use crate::DisconnectReason;
+use crate::handler::dispatch::guarded_call;
 use crate::mailbox::Command;
 use crate::server::RoomEvent;
 
@@ -165,6 +166,7 @@ impl Shard {
     fn walk_step(&self) -> bool {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
+        core.out.telling = self.server.has_outgoing_listeners();
         let done = core.delivery.walk(WALK_STEP, &mut core.out);
         core.bury();
         done
@@ -172,7 +174,7 @@ impl Shard {
 
     /// Sees to what a walk or sweep left behind: private items that waited for it, acts on members, finished casts.
     fn after_walk(&self) {
-        let (evictions, changes, casts) = {
+        let (told, evictions, changes, casts) = {
             let mut core = self.core.borrow_mut();
             let core = &mut *core;
             for key in std::mem::take(&mut core.out.waiting) {
@@ -181,11 +183,17 @@ impl Shard {
             core.bury();
             let out = &mut core.out;
             (
+                std::mem::take(&mut out.told),
                 std::mem::take(&mut out.evictions),
                 std::mem::take(&mut out.room_events),
                 std::mem::take(&mut out.casts_done),
             )
         };
+        for (socket, source) in told {
+            if let Some(event) = source.emitted() {
+                guarded_call("an outgoing catch-all listener", || socket.told_outgoing(event));
+            }
+        }
         if evictions.is_empty() && changes.is_empty() && casts.is_empty() {
             return;
         }
@@ -223,6 +231,7 @@ impl Shard {
                         return;
                     }
                     core.out.sweeping = true;
+                    core.out.telling = self.server.has_outgoing_listeners();
                     core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
                     core.out.sweeping = false;
                     core.bury();

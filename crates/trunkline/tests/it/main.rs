@@ -2,7 +2,10 @@
 //! clients see is tested with them.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod acts;
 mod broadcast;
+mod catch_all;
+mod compress;
 mod dispatch;
 mod emit;
 mod extract;
@@ -12,7 +15,10 @@ mod listeners;
 mod middleware;
 mod namespaces;
 mod one_order;
+mod polling;
 mod rooms;
 mod serving;
 mod slow;
 mod support;
+mod volatile;
+mod wire;
