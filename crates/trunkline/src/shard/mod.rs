@@ -68,6 +68,8 @@ pub(crate) struct Shard {
     /// Questions about members that wait for the walk.
     fetches: RefCell<Vec<(Target, FetchReply)>>,
     shows: RefCell<Vec<Show>>,
+    /// Told when the walk is done.
+    walked: RefCell<Vec<oneshot::Sender<()>>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     /// When it ends although handlers are running.
@@ -107,6 +109,7 @@ impl Shard {
             turn_waker: RefCell::default(),
             fetches: RefCell::default(),
             shows: RefCell::default(),
+            walked: RefCell::default(),
             shutdown: RefCell::default(),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),

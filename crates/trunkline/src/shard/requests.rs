@@ -270,6 +270,9 @@ impl Shard {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
         }
+        for walked in self.walked.take() {
+            let _ = walked.send(());
+        }
         for (conn, ns, done) in self.shows.take() {
             let _ = done.send(self.change_rooms(conn, &ns, RoomChange::Show));
         }
