@@ -275,6 +275,8 @@ impl ConnTask {
             match packet {
                 EnginePacket::Pong(_) => {
                     heart.handle_pong(rhythm, now).map_err(wrong_direction)?;
+                    // The next ping may be due before the pong was.
+                    core.schedule(self.conn.key);
                     drop(core);
                     shard.confirm(self.conn);
                     return Ok(());
