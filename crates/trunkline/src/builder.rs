@@ -18,6 +18,7 @@ use crate::handler::States;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::raw::{EngineEvent, EngineSocket};
+use crate::recovery::Log;
 use crate::server::{Options, Server, ServerCore};
 use crate::shard::Shard;
 use crate::{BuildError, Recovery};
@@ -277,7 +278,10 @@ impl ServerBuilder {
             return Err(BuildError::Config(format!("shards must be between 1 and {MAX_SHARDS}, not {shards}")));
         }
         let mailboxes = (0..shards.min(MAX_SHARDS)).map(|_| Arc::<Mailbox>::default()).collect();
-        let adapter: Arc<dyn Adapter> = Arc::new(Memory::new(self.memory));
+        let adapter: Arc<dyn Adapter> = match self.recovery.as_ref().map(|recovery| &recovery.log) {
+            None | Some(Log::Memory) => Arc::new(Memory::new(self.memory)),
+            Some(Log::Given(log)) => log.clone(),
+        };
         let own_ids = self.config.hooks.generate_id.is_some();
         let options = Options {
             parser: self.parser,

@@ -77,5 +77,5 @@ pub use socket::Socket;
 pub use bytes::Bytes;
 pub use trunkline_delivery::{Position, Room, SocketId};
 pub use trunkline_engine::http::{ConnectionError, Cookie, Cors, SameSite};
-pub use trunkline_log::MemoryLimits;
+pub use trunkline_log::{self as log, MemoryLimits};
 pub use trunkline_proto::{self as proto, Args, Event, Message, Parser};

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
@@ -61,12 +62,19 @@ impl Table {
     }
 }
 
+/// Where acknowledgement ids begin: an answer that a client kept from before a restart must not fit a question of after it.
+/// Ids have at most ten digits at the start and stay far below what a JavaScript number holds.
+fn first_ack_id() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() % 1_000_000 * 4096
+}
+
 impl NamespaceCore {
     pub(crate) fn new(name: &str, matcher: Option<Matcher>) -> Self {
         Self {
             name: name.into(),
             listeners: Arc::default(),
-            ack_ids: AtomicU64::new(0),
+            ack_ids: AtomicU64::new(first_ack_id()),
             surveys: Arc::default(),
             sockets: AtomicUsize::new(0),
             matcher,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use trunkline_log::Adapter;
+
 use crate::Handshake;
 
 /// How clients that lost their connection come back to where they were.
@@ -27,6 +29,14 @@ pub struct Recovery {
     pub(crate) clients: Clients,
     pub(crate) sessions: usize,
     pub(crate) key_window: Duration,
+    pub(crate) log: Log,
+}
+
+/// Where the log is.
+#[derive(Clone)]
+pub(crate) enum Log {
+    Memory,
+    Given(Arc<dyn Adapter>),
 }
 
 /// Which clients can come back, decided when a connection opens.
@@ -42,12 +52,23 @@ impl Recovery {
     /// [`crate::ServerBuilder::memory`]'s to say.
     #[must_use]
     pub fn memory() -> Self {
+        Self::with(Log::Memory)
+    }
+
+    /// A log of your own making.
+    #[must_use]
+    pub fn adapter(log: Arc<dyn Adapter>) -> Self {
+        Self::with(Log::Given(log))
+    }
+
+    fn with(log: Log) -> Self {
         Self {
             window: Duration::from_secs(600),
             skip_middlewares: true,
             clients: Clients::Always,
             sessions: 1_000_000,
             key_window: Duration::from_secs(3600),
+            log,
         }
     }
 

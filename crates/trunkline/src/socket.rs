@@ -416,7 +416,9 @@ impl Socket {
         if let Some(act) = self.recorded(&change) {
             let target = Target::socket(self.0.ns.name().clone(), self.0.id.clone());
             // An append that fails closes the connection; nobody is told that it is in the room.
-            let _ = self.0.server.append(target, act).await;
+            if self.0.server.append(target, act).await.is_err() {
+                self.close_transport();
+            }
             return Vec::new();
         }
         if let Some(shard) = self.own_shard().filter(|_| !self.0.server.records()) {
@@ -518,7 +520,10 @@ impl Socket {
 
     /// Ends the connection under it without a word, as a broken wire would: its client comes back.
     pub(crate) fn close_transport(&self) {
-        self.mail(Command::Close { conn: self.0.conn });
+        match self.own_shard() {
+            Some(shard) => shard.close_transport(self.0.conn),
+            None => self.mail(Command::Close { conn: self.0.conn }),
+        }
     }
 
     fn mail(&self, command: Command) {

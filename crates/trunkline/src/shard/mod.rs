@@ -72,6 +72,10 @@ pub(crate) struct Shard {
     walked: RefCell<Vec<oneshot::Sender<()>>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Batches that were not appended.
+    failures: Cell<u64>,
+    /// The last one was not.
+    failing: Cell<bool>,
     /// When it ends although handlers are running.
     ends_at: Cell<Option<Millis>>,
     tasks: Cell<usize>,
@@ -111,6 +115,8 @@ impl Shard {
             shows: RefCell::default(),
             walked: RefCell::default(),
             shutdown: RefCell::default(),
+            failures: Cell::new(0),
+            failing: Cell::new(false),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),
             active: Cell::new(None),
@@ -129,6 +135,11 @@ impl Shard {
     /// Milliseconds since the shard's start.
     fn now(&self) -> Millis {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many batches could not be appended so far.
+    fn failures(&self) -> u64 {
+        self.failures.get()
     }
 
     /// Asks for a turn after the tasks that are ready now.

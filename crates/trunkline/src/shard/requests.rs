@@ -53,11 +53,7 @@ impl Shard {
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
-            Command::Close { conn } => {
-                if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
-                    found.close(DisconnectReason::TransportError);
-                }
-            }
+            Command::Close { conn } => self.close_transport(conn),
             Command::Record { conn, ns } => self.record_session(conn, &ns),
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.
@@ -255,6 +251,13 @@ impl Shard {
             Err(refused) => refused,
         };
         let _ = reply.send(answer);
+    }
+
+    /// Ends a connection without a word.
+    pub(crate) fn close_transport(&self, conn: ConnRef) {
+        if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
+            found.close(DisconnectReason::TransportError);
+        }
     }
 
     fn order(&self, sid: &str, order: Order) {

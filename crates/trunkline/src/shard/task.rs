@@ -47,6 +47,8 @@ pub(crate) struct ConnTask {
     /// Namespaces that the server made it leave: what the client still sends there is no violation.
     pub(super) evicted: Vec<Arc<str>>,
     closed: bool,
+    /// How many batches the shard could not append when it was looked at last.
+    failures: u64,
     /// A CONNECT that is answered on another shard, and what was read behind it.
     moving: Option<Box<(Connect, Vec<u8>)>>,
 }
@@ -87,8 +89,10 @@ impl ConnTask {
             posts: None,
             evicted: Vec::new(),
             closed: false,
+            failures: 0,
             moving: None,
         };
+        task.failures = task.shard.failures();
         task.begin();
         if !leftover.is_empty() {
             let mut early = leftover.to_vec();
@@ -161,6 +165,14 @@ impl ConnTask {
     /// Whether what comes now is for another shard.
     pub(super) fn is_moving(&self) -> bool {
         self.moving.is_some()
+    }
+
+    /// A batch was not appended: if a handler runs, its answer must not leave, for what it emitted may be in it.
+    fn look_at_failures(&mut self) {
+        let failures = self.shard.failures();
+        if std::mem::replace(&mut self.failures, failures) != failures && self.talks.iter().any(Talk::is_handling) {
+            self.end_if(&Err(End(DisconnectReason::TransportError)));
+        }
     }
 
     /// Events that wait for handlers, of all sockets.
@@ -453,6 +465,7 @@ impl Future for ConnTask {
         {
             conn.waker = cx.waker().clone();
         }
+        this.look_at_failures();
         let started = std::time::Instant::now();
         this.shard.active.set(Some(this.conn));
         let mut reads_left = READS_PER_TURN;

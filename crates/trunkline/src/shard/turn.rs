@@ -129,7 +129,9 @@ impl Shard {
 
     fn committed(&self, mut batch: Batch, result: Result<trunkline_log::Appended, trunkline_log::AppendError>) {
         if let Err(error) = &result {
-            tracing::error!(%error, "events were not appended");
+            self.not_committed(&mut batch, error);
+        } else if self.failing.replace(false) {
+            tracing::info!("events are appended again");
         }
         let taken = match &result {
             Ok(trunkline_log::Appended::New(positions)) => &positions[..],
@@ -143,6 +145,27 @@ impl Shard {
             self.server.hub().cast(&cast.cast, Some(self.index), cast.on_route);
         }
         batch.commit.resolve(result);
+    }
+
+    /// Nothing of the batch will be delivered. Whoever was to be told something behind it must not be told, and who runs a
+    /// handler meanwhile may have emitted into it: those connections end without a word, and their clients try again.
+    fn not_committed(&self, batch: &mut Batch, error: &trunkline_log::AppendError) {
+        if !self.failing.replace(true) {
+            tracing::error!(%error, "events are not appended; connections that wait for that are closed");
+        }
+        self.failures.set(self.failures.get() + 1);
+        let mut core = self.core.borrow_mut();
+        for (_, conn, _) in batch.privates.drain(..) {
+            if let Some(found) = core.conn_mut(conn) {
+                found.close(DisconnectReason::TransportError);
+            }
+        }
+        // Their tasks look at the count of failures before they poll a handler.
+        core.out.conns.iter().for_each(|(_, conn)| conn.waker.wake_by_ref());
+        drop(core);
+        for cast in batch.casts.drain(..) {
+            (cast.on_route)(0);
+        }
     }
 
     /// Takes in what the hub handed over and what others ask for.
