@@ -67,7 +67,7 @@ pub use raw::{EngineEvent, EngineSocket};
 pub use reason::DisconnectReason;
 pub use remote::RemoteSocket;
 pub use server::{RoomEvent, Server};
-pub use service::{NotFound, PeerAddress, SocketIoLayer, SocketIoService};
+pub use service::{NotFound, OverTls, PeerAddress, SocketIoLayer, SocketIoService};
 pub use socket::Socket;
 
 pub use bytes::Bytes;

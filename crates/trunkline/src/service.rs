@@ -35,6 +35,11 @@ use crate::shard::{self, ConnRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
+/// Says that a connection is encrypted, put into a request's extensions by whoever accepted it: handlers then find
+/// [`Handshake::secure`] true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
+
 /// A layer that puts the server before an application: `Router::new().route(..).layer(io.layer())`.
 #[derive(Clone, Debug)]
 pub struct SocketIoLayer {
@@ -254,7 +259,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let context = ReplyContext::prepare(&self.server.config, parts, Some(&sid));
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let (reply, answer) = oneshot::channel();
         let b64 = query.b64 || query.j.is_some();
         let session = NewSession { sid, version, handshake, b64, wire: NewWire::Polling(reply) };
@@ -273,7 +278,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, true);
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let server = self.server.clone();
         self.take_stream(parts, move |stream, leftover| {
             let wire = NewWire::WebSocket { stream, leftover, deflate: negotiated.deflate };
