@@ -219,14 +219,16 @@ impl Endpoint {
                 Transport::Polling => self.handshake_polling(&parts, version, &query).await,
                 Transport::WebSocket => self.handshake_websocket(&mut parts, version, &query).await,
             },
-            Route::Session { sid, version, upgrade: true, .. } => self.upgrade(&mut parts, sid, version).await,
-            Route::Session { transport: Transport::WebSocket, sid, version, .. } => {
-                self.wrong_transport(&parts, sid, version).await
+            Route::Session { sid, version, upgrade: true, query, .. } => {
+                self.upgrade(&mut parts, sid, version, &query).await
+            }
+            Route::Session { transport: Transport::WebSocket, sid, version, query, .. } => {
+                self.wrong_transport(&parts, sid, version, &query).await
             }
             Route::Session { sid, version, method, query, .. } => match method {
                 SessionMethod::Get => self.poll(&parts, sid, version, &query).await,
                 SessionMethod::Post => self.post(&parts, sid, version, &query, body).await,
-                SessionMethod::Other => self.touch(&parts, sid, version).await,
+                SessionMethod::Other => self.touch(&parts, sid, version, &query).await,
             },
         }
     }
@@ -291,13 +293,13 @@ impl Endpoint {
         response
     }
 
-    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version) -> Response<Body> {
+    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let shard = shard_of(&sid, self.server.shards());
         let answer = self.ask(shard, |reply| Command::ProbeBegin { sid, version, reply }).await;
         let conn = match answer {
             Some(Reply::Go(conn)) => Some(conn),
             Some(Reply::NoUpgrade) => None,
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, false);
         let server = self.server.clone();
@@ -329,20 +331,21 @@ impl Endpoint {
         }
     }
 
-    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
+    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let shard = shard_of(&sid, self.server.shards());
-        let refusal = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
-            Some(Reply::UnknownSid) | None => Refusal::UNKNOWN_SID,
-            _ => Refusal::TRANSPORT_MISMATCH,
+        let answer = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
+            // The session polls, which is not what this request says.
+            Some(Reply::Go(_)) => Some(Reply::TransportMismatch),
+            other => other,
         };
-        self.refuse(parts, refusal)
+        self.refuse(parts, refusal_of(answer.as_ref(), query))
     }
 
-    async fn touch(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
+    async fn touch(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let shard = shard_of(&sid, self.server.shards());
         match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
             Some(Reply::Go(_)) => engine::method_not_served(),
-            other => self.refuse(parts, refusal_of(other.as_ref())),
+            other => self.refuse(parts, refusal_of(other.as_ref(), query)),
         }
     }
 
@@ -369,7 +372,7 @@ impl Endpoint {
                 engine::poll_response(&self.server.config, context, payload, query.j.as_deref(), compress)
             }
             Ok(Reply::Overlap) => engine::bad_request_empty(),
-            other => self.refuse(parts, refusal_of(other.ok().as_ref())),
+            other => self.refuse(parts, refusal_of(other.ok().as_ref(), query)),
         }
     }
 
@@ -383,7 +386,7 @@ impl Endpoint {
         let conn = match self.ask(shard, |reply| Command::PostBegin { sid, version, reply }).await {
             Some(Reply::Go(conn)) => conn,
             Some(Reply::Overlap) => return engine::bad_request_empty(),
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         };
         let mut running = RunningPost { server: &self.server, shard, conn, close: Some(true) };
         let binary = engine::is_octet_stream(&parts.headers);
@@ -412,7 +415,7 @@ impl Endpoint {
         let body = PostBody { body, binary, headers };
         match self.ask(shard, |reply| Command::Post { conn, body, reply }).await {
             Some(Reply::Taken) => engine::post_ok(&context),
-            _ => self.refuse(parts, Refusal::UNKNOWN_SID),
+            _ => self.refuse(parts, refusal_of(None, query)),
         }
     }
 
@@ -441,12 +444,14 @@ impl Drop for RunningPost<'_> {
     }
 }
 
-fn refusal_of(reply: Option<&Reply>) -> Refusal {
-    match reply {
-        Some(Reply::TransportMismatch | Reply::NoUpgrade) => Refusal::TRANSPORT_MISMATCH,
-        Some(Reply::ProtocolMismatch) => Refusal::PROTOCOL_MISMATCH,
-        _ => Refusal::UNKNOWN_SID,
-    }
+/// Why a request of a session is refused, with what of its query is to blame.
+fn refusal_of(reply: Option<&Reply>, query: &Query) -> Refusal {
+    let (refusal, blamed) = match reply {
+        Some(Reply::TransportMismatch | Reply::NoUpgrade) => (Refusal::TRANSPORT_MISMATCH, query.get("transport")),
+        Some(Reply::ProtocolMismatch) => (Refusal::PROTOCOL_MISMATCH, query.get("EIO")),
+        _ => (Refusal::UNKNOWN_SID, query.get("sid")),
+    };
+    refusal.with_detail(blamed.unwrap_or_default())
 }
 
 impl fmt::Debug for Endpoint {
