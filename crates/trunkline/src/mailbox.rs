@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Probe { conn: ConnRef, stream: Taken, leftover: bytes::Bytes, deflate: bool },
     /// Something for one connection, behind what the sender's thread has emitted before.
     Private { conn: ConnRef, after: Position, item: Private },
+    /// Ends a connection behind what the sender's thread has emitted before.
+    Finish { conn: ConnRef, after: Position },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
     /// Makes a socket leave its namespace.

@@ -2,13 +2,14 @@
 //! of their own, and for Engine.IO clients.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use trunkline_proto::{EnginePacket, Message};
 
 use crate::mailbox::Command;
 use crate::server::ServerCore;
-use crate::shard::{ConnRef, Private};
+use crate::shard::{ConnRef, Private, Shard};
 use crate::socket::Connection;
 use crate::{DisconnectReason, Handshake};
 
@@ -62,17 +63,28 @@ impl EngineSocket {
 
     /// Ends the session when everything sent before is written.
     pub fn close(&self) {
-        self.private(Private::Finish);
+        match self.own_shard() {
+            Some(shard) => shard.finish(self.conn),
+            None => self.mail(Command::Finish { conn: self.conn, after: self.server.hub().distributed() }),
+        }
     }
 
     fn private(&self, item: Private) {
-        match crate::shard::current(&self.server).filter(|shard| shard.index() == self.shard) {
+        match self.own_shard() {
             Some(shard) => shard.private(self.conn, item),
             None => {
                 let after = self.server.hub().distributed();
-                self.server.mailbox(self.shard).send(Command::Private { conn: self.conn, after, item });
+                self.mail(Command::Private { conn: self.conn, after, item });
             }
         }
+    }
+
+    fn own_shard(&self) -> Option<Rc<Shard>> {
+        crate::shard::current(&self.server).filter(|shard| shard.index() == self.shard)
+    }
+
+    fn mail(&self, command: Command) {
+        self.server.mailbox(self.shard).send(command);
     }
 }
 

@@ -124,6 +124,8 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     /// Some of its members are behind; cleared when all stand at the head.
     pub(crate) catching_up: bool,
+    /// The application has ended it: what the peer still says is not taken.
+    pub(crate) finish_asked: bool,
     /// The end of the connection is in what is unsent.
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
@@ -156,6 +158,7 @@ impl Conn {
             pending: SmallVec::new(),
             passing: VecDeque::new(),
             touched: false,
+            finish_asked: false,
             finishing: false,
             ping_owed: false,
             paused: false,

@@ -39,6 +39,10 @@ impl Shard {
                 self.core.borrow_mut().private_after(conn, after, item);
                 self.want_turn();
             }
+            Command::Finish { conn, after } => {
+                self.core.borrow_mut().finish(conn, after, self.now());
+                self.want_turn();
+            }
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }

@@ -261,6 +261,7 @@ impl ConnTask {
                     return Ok(());
                 }
                 EnginePacket::Close => return Err(End(DisconnectReason::TransportClose)),
+                EnginePacket::Message(_) if conn.finish_asked => return Ok(()),
                 EnginePacket::Open(_) | EnginePacket::Upgrade | EnginePacket::Noop => return Ok(()),
                 EnginePacket::Message(_) => heart.handle_packet(rhythm, now),
             }
