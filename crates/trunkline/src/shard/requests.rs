@@ -130,7 +130,12 @@ impl Shard {
         packets.extend(config.initial_packet.clone().map(EnginePacket::Message));
         match reply {
             Some(reply) => {
-                let _ = reply.send(Reply::Packets { packets, b64: true, compress: true });
+                // Who has cut its first request knows no session.
+                if reply.send(Reply::Packets { packets, b64: true, compress: true }).is_err()
+                    && let Some(found) = self.core.borrow_mut().conn_mut(conn)
+                {
+                    found.close(DisconnectReason::TransportError);
+                }
             }
             None => {
                 let mut core = self.core.borrow_mut();
