@@ -70,7 +70,8 @@ pub(crate) struct Seat {
     pub(crate) socket: Socket,
     /// It has ended: it joins nothing any more, and its client may join the namespace anew beside it.
     pub(crate) ending: bool,
-    /// Its farewell has been said: nothing more is delivered to it.
+    /// Its farewell is in the output: nothing more is delivered to it. It goes when that is written, for until then the
+    /// wire may block, and what was before has to be delivered again.
     pub(crate) left: bool,
 }
 
@@ -238,6 +239,11 @@ impl Conn {
     /// From now on the seat is not found by its namespace.
     pub(crate) fn end_seat(&mut self, member: MemberKey) {
         self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.ending = true);
+    }
+
+    /// Whether this member's farewell is in the output, and nothing more is for it.
+    pub(crate) fn set_left(&mut self, member: MemberKey, left: bool) {
+        self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = left);
     }
 
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {

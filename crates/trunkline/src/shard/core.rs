@@ -118,7 +118,6 @@ impl Core {
     pub(crate) fn private_after(&mut self, conn: ConnRef, after: Position, item: Private) {
         if self.conn(conn).is_some() {
             self.out.private(conn.key, after, item, &self.delivery);
-            self.bury();
         }
     }
 
@@ -198,8 +197,8 @@ impl Core {
         self.conn(conn)?.seat_in(ns).map(|seat| seat.member)
     }
 
-    /// Removes members whose farewell was said.
-    pub(crate) fn bury(&mut self) {
+    /// Removes members whose farewell was written.
+    fn bury(&mut self) {
         while let Some(member) = self.out.farewells.pop() {
             let Some(ConnKey(key)) = self.delivery.conn_of(member) else { continue };
             if let Some(conn) = self.out.conns.get_mut(key as usize) {
@@ -212,11 +211,11 @@ impl Core {
     /// Writes what this turn has for a connection.
     pub(crate) fn write(&mut self, key: u32) {
         self.out.write(key, &mut self.delivery);
+        self.bury();
     }
 
     pub(crate) fn unblock(&mut self, key: u32) {
         self.out.unblock(key, &mut self.delivery);
-        self.bury();
     }
 
     /// Answers the poll that waits, if one does, with this packet alone.

@@ -44,7 +44,7 @@ pub(crate) struct Outbound {
     pub(crate) frames: Frames,
     /// Connections with output of this turn.
     pub(crate) touched: std::collections::VecDeque<u32>,
-    /// Members whose farewell was said during a walk.
+    /// Members whose farewell was written.
     pub(crate) farewells: Vec<MemberKey>,
     pub(crate) room_events: Vec<RoomChanged>,
     pub(crate) evictions: Vec<Eviction>,
@@ -131,10 +131,8 @@ impl Outbound {
     /// Puts a private item into this turn's output.
     fn say(&mut self, key: u32, after: Position, item: Private) {
         let conn = &mut self.conns[key as usize];
-        if let Private::Farewell { member, .. } = &item {
-            let member = *member;
-            conn.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = true);
-            self.farewells.push(member);
+        if let Private::Farewell { member, .. } = item {
+            conn.set_left(member, true);
         }
         conn.pending.push(Segment::Private(after, item));
         self.touch(key);
@@ -224,10 +222,12 @@ impl Outbound {
         match try_write(&conn.outlet, &bytes) {
             Ok(written) if written == bytes.len() => {
                 conn.ping_owed = false;
-                let finish = matches!(conn.pending.last(), Some(Segment::Private(_, Private::Finish)));
-                conn.pending.clear();
-                if finish {
-                    conn.close(DisconnectReason::ForcedServerClose);
+                for part in std::mem::take(&mut conn.pending) {
+                    match part {
+                        Segment::Private(_, Private::Finish) => conn.close(DisconnectReason::ForcedServerClose),
+                        Segment::Private(_, item) => taken(&mut self.farewells, &item),
+                        Segment::List(_) => {}
+                    }
                 }
             }
             Ok(written) => self.keep_rest(key, &bytes, written, delivery),
@@ -288,13 +288,20 @@ impl Outbound {
                         first_left.get_or_insert(entry.position);
                     }
                 }
-                What::Source(Source::Cast(_)) | What::Private(..) if taken => {}
+                What::Private(_, item) if taken => self::taken(&mut self.farewells, &item),
+                What::Source(Source::Cast(_)) if taken => {}
                 What::Source(Source::Cast(cast)) if cast.kind == CastKind::Volatile => {}
                 What::Source(source @ Source::Cast(_)) => {
                     back.push((before, Private::Messages(source.messages(conn.kind.codec))));
                 }
                 What::Private(_, Private::Volatile(_)) => {}
-                What::Private(after, item) => back.push((after, item)),
+                What::Private(after, item) => {
+                    // Its member is needed once more, for the entries before its farewell.
+                    if let Private::Farewell { member, .. } = item {
+                        conn.set_left(member, false);
+                    }
+                    back.push((after, item));
+                }
             }
         }
         for item in back.into_iter().rev() {
@@ -375,11 +382,18 @@ impl Outbound {
         {
             // Nothing for the client in it (the end of a socket that knows): the GET waits on.
             *parked = reply;
+            for (_, what) in sorted {
+                if let What::Private(_, item) = what {
+                    taken(&mut self.farewells, &item);
+                }
+            }
             return;
         }
         if let Some(reply) = reply
             && reply.send(Reply::Packets { packets, b64, compress }).is_err()
         {
+            // Nothing of it was taken.
+            sorted.clear();
             conn.close(DisconnectReason::TransportError);
         }
         self.put_back(key, sorted, delivery);
@@ -420,6 +434,13 @@ impl Outbound {
         if at_head {
             self.release(key, delivery);
         }
+    }
+}
+
+/// The wire has taken this item.
+fn taken(farewells: &mut Vec<MemberKey>, item: &Private) {
+    if let Private::Farewell { member, .. } = item {
+        farewells.push(*member);
     }
 }
 

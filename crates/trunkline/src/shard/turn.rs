@@ -157,9 +157,7 @@ impl Shard {
     fn walk_step(&self) -> bool {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        let done = core.delivery.walk(WALK_STEP, &mut core.out);
-        core.bury();
-        done
+        core.delivery.walk(WALK_STEP, &mut core.out)
     }
 
     /// Sees to what a walk or sweep left behind: private items that waited for it, acts on members, finished casts.
@@ -170,7 +168,6 @@ impl Shard {
             for key in std::mem::take(&mut core.out.waiting) {
                 core.out.release(key, &core.delivery);
             }
-            core.bury();
             let out = &mut core.out;
             (
                 std::mem::take(&mut out.evictions),
@@ -216,7 +213,6 @@ impl Shard {
                     core.out.sweeping = true;
                     core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
                     core.out.sweeping = false;
-                    core.bury();
                 }
                 Err(ReadError::Gone { oldest }) => self.cut(oldest),
                 Err(error) => {
