@@ -16,6 +16,7 @@ use trunkline_proto::{EnginePacket, Messages, Version};
 
 use crate::DisconnectReason;
 use crate::mailbox::{PostBody, Reply};
+use crate::receipt::Receipt;
 use crate::shard::frames::{FrameKind, List};
 use crate::socket::Socket;
 
@@ -27,7 +28,7 @@ pub(crate) struct ConnRef {
 }
 
 /// Something for one connection that is ordered after a position but not kept in the log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
@@ -37,6 +38,8 @@ pub(crate) enum Private {
     Frame(Bytes),
     /// An Engine.IO packet.
     Engine(EnginePacket),
+    /// An Engine.IO message of the application, which is told when the wire has taken it.
+    Tracked(EnginePacket, Receipt),
     /// The last of a socket: this packet, if there is one to be sent, and then nothing more of its namespace.
     Farewell { member: MemberKey, messages: Messages },
     /// The end of the connection, when everything before it is written.
@@ -136,6 +139,8 @@ pub(crate) struct Conn {
     /// An upgrade has been probed: waiting polls are released.
     pub(crate) probed: bool,
     pub(crate) upgrade_timed_out: bool,
+    /// Tracked messages that the wire took and the application was not told of yet.
+    pub(crate) flushed: usize,
     pub(crate) orders: Vec<Order>,
     pub(crate) deadlines: Deadlines,
     /// It is over, for this reason; its task ends it.
@@ -165,6 +170,7 @@ impl Conn {
             paused: false,
             probed: false,
             upgrade_timed_out: false,
+            flushed: 0,
             orders: Vec::new(),
             deadlines,
             closed: None,
@@ -178,6 +184,13 @@ impl Conn {
             self.closed = Some(reason);
             self.waker.wake_by_ref();
         }
+    }
+
+    /// The wire has taken a tracked message.
+    pub(crate) fn handed_over(&mut self, receipt: Receipt) {
+        receipt.handed_over();
+        self.flushed += 1;
+        self.waker.wake_by_ref();
     }
 
     /// Writes what is left of the last frame. True when all of it is gone.

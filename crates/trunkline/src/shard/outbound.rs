@@ -91,7 +91,7 @@ impl What {
             ) => {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
-            Self::Private(_, Private::Engine(packet)) => packets.push(packet.clone()),
+            Self::Private(_, Private::Engine(packet) | Private::Tracked(packet, _)) => packets.push(packet.clone()),
             Self::Private(_, Private::Frame(_)) => {}
             Self::Private(_, Private::Finish) => packets.push(EnginePacket::Close),
         }
@@ -225,7 +225,7 @@ impl Outbound {
                 for part in std::mem::take(&mut conn.pending) {
                     match part {
                         Segment::Private(_, Private::Finish) => conn.close(DisconnectReason::ForcedServerClose),
-                        Segment::Private(_, item) => taken(&mut self.farewells, &item),
+                        Segment::Private(_, item) => taken(conn, &mut self.farewells, item),
                         Segment::List(_) => {}
                     }
                 }
@@ -288,7 +288,7 @@ impl Outbound {
                         first_left.get_or_insert(entry.position);
                     }
                 }
-                What::Private(_, item) if taken => self::taken(&mut self.farewells, &item),
+                What::Private(_, item) if taken => self::taken(conn, &mut self.farewells, item),
                 What::Source(Source::Cast(_)) if taken => {}
                 What::Source(Source::Cast(cast)) if cast.kind == CastKind::Volatile => {}
                 What::Source(source @ Source::Cast(_)) => {
@@ -384,7 +384,7 @@ impl Outbound {
             *parked = reply;
             for (_, what) in sorted {
                 if let What::Private(_, item) = what {
-                    taken(&mut self.farewells, &item);
+                    taken(conn, &mut self.farewells, item);
                 }
             }
             return;
@@ -438,9 +438,11 @@ impl Outbound {
 }
 
 /// The wire has taken this item.
-fn taken(farewells: &mut Vec<MemberKey>, item: &Private) {
-    if let Private::Farewell { member, .. } = item {
-        farewells.push(*member);
+fn taken(conn: &mut Conn, farewells: &mut Vec<MemberKey>, item: Private) {
+    match item {
+        Private::Farewell { member, .. } => farewells.push(member),
+        Private::Tracked(_, receipt) => conn.handed_over(receipt),
+        Private::Messages(_) | Private::Volatile(_) | Private::Frame(_) | Private::Engine(_) | Private::Finish => {}
     }
 }
 
@@ -458,7 +460,7 @@ fn put_private(item: &Private, conn: &Conn, frames: &mut Frames, out: &mut Vec<u
             }
         }
         Private::Frame(frame) => out.extend_from_slice(frame),
-        Private::Engine(packet) => packet.put_ws(conn.version, out),
+        Private::Engine(packet) | Private::Tracked(packet, _) => packet.put_ws(conn.version, out),
         Private::Finish => trunkline_proto::ws::put_close(out, None, ""),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tokio::sync::oneshot;
 use trunkline_delivery::ConnKey;
@@ -79,8 +79,13 @@ impl Shard {
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
         };
-        let connection =
-            Arc::new(Connection { sid: sid.into(), version, handshake, websocket: AtomicBool::new(websocket) });
+        let connection = Arc::new(Connection {
+            sid: sid.into(),
+            version,
+            handshake,
+            websocket: AtomicBool::new(websocket),
+            unsent: AtomicUsize::new(0),
+        });
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);

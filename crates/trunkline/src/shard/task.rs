@@ -333,6 +333,19 @@ impl ConnTask {
         }
     }
 
+    /// Tells a program that speaks Engine.IO alone what the wire has taken. True if there was something to tell.
+    fn tell_flushed(&self) -> bool {
+        let Some(raw) = &self.shard.server().options.raw else { return false };
+        let flushed = self.shard.core.borrow_mut().conn_mut(self.conn).map(|conn| std::mem::take(&mut conn.flushed));
+        let Some(flushed @ 1..) = flushed else { return false };
+        let socket = self.engine_socket();
+        raw(&socket, EngineEvent::Flush(flushed));
+        if socket.unsent() == 0 {
+            raw(&socket, EngineEvent::Drain);
+        }
+        true
+    }
+
     /// A client that cuts its waiting GET ends its session.
     fn poll_parked(&self, cx: &mut Context<'_>) {
         let mut core = self.shard.core.borrow_mut();
@@ -406,6 +419,7 @@ impl Future for ConnTask {
             progress |= this.poll_posts();
             progress |= this.poll_probe(cx);
             progress |= this.poll_read(cx, &mut reads_left);
+            progress |= this.tell_flushed();
             if !progress {
                 break;
             }
@@ -422,6 +436,7 @@ impl Future for ConnTask {
         this.poll_parked(cx);
         let reason = this.shard.core.borrow().conn(this.conn).and_then(|conn| conn.closed);
         if let Some(reason) = reason {
+            this.tell_flushed();
             this.close(reason);
             cx.waker().wake_by_ref();
         }
