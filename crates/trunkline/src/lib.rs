@@ -32,6 +32,7 @@ mod commit;
 mod dynamic;
 mod emit;
 mod error;
+mod failures;
 mod handler;
 mod handshake;
 mod hub;
@@ -57,6 +58,7 @@ pub use commit::Commit;
 pub use dynamic::Asked;
 pub use emit::SocketEmitter;
 pub use error::{AckError, BuildError, ConnectError, EmitError, Error};
+pub use failures::{RefuseFailures, RefuseFailuresLayer};
 pub use handler::{
     Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, ListenerId, Middleware, Rejection, State,
     TryData, Unhandled,

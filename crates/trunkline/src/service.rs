@@ -14,7 +14,7 @@ use http::request::Parts;
 pub use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 use tokio::sync::oneshot;
-use tower_layer::Layer;
+pub use tower_layer::Layer;
 pub use tower_service::Service;
 use trunkline_delivery::{id_with_place, shard_of};
 pub use trunkline_engine::http::Body;
