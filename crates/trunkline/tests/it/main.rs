@@ -2,10 +2,15 @@
 //! clients see is tested with them.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod broadcast;
+mod closing;
 mod dispatch;
 mod emit;
+mod engine_only;
 mod extract;
+mod handshake;
+mod layers;
 mod lifecycle;
 mod listeners;
 mod middleware;
@@ -15,3 +20,4 @@ mod rooms;
 mod serving;
 mod slow;
 mod support;
+mod wire;
