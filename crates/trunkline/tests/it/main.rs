@@ -20,4 +20,5 @@ mod rooms;
 mod serving;
 mod slow;
 mod support;
+mod tls;
 mod wire;
