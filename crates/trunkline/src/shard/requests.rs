@@ -100,9 +100,10 @@ impl Shard {
         let kind = FrameKind { codec, deflate };
         let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
-        self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);
+        // Before the client hears of its session: whoever knows that it is open finds it counted.
         self.server.count_connection(true);
+        self.greet(conn, &connection, websocket, parked);
         tokio::task::spawn_local(ConnTask::new(
             self.clone(),
             conn,
