@@ -32,6 +32,7 @@ mod commit;
 mod dynamic;
 mod emit;
 mod error;
+mod failures;
 mod handler;
 mod handshake;
 mod hub;
@@ -43,6 +44,7 @@ mod namespace;
 mod operator;
 mod raw;
 mod reason;
+mod receipt;
 mod recovery;
 mod remote;
 mod server;
@@ -58,6 +60,7 @@ pub use commit::Commit;
 pub use dynamic::Asked;
 pub use emit::SocketEmitter;
 pub use error::{AckError, BuildError, ConnectError, EmitError, Error};
+pub use failures::{RefuseFailures, RefuseFailuresLayer};
 pub use handler::{
     Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, KeyedHandler, ListenerId, Middleware,
     Rejection, State, TryData, Unhandled,
@@ -68,10 +71,11 @@ pub use namespace::{History, Namespace, PastEvent};
 pub use operator::{Broadcast, IntoRooms};
 pub use raw::{EngineEvent, EngineSocket};
 pub use reason::DisconnectReason;
+pub use receipt::{NotSent, Sent};
 pub use recovery::Recovery;
 pub use remote::RemoteSocket;
 pub use server::{RoomEvent, Server};
-pub use service::{NotFound, PeerAddress, SocketIoLayer, SocketIoService};
+pub use service::{NotFound, OverTls, PeerAddress, SocketIoLayer, SocketIoService};
 pub use socket::Socket;
 
 pub use bytes::Bytes;

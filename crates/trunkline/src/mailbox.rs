@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Forget { sid: Arc<str> },
     /// Something for one connection, behind what the sender's thread has emitted before.
     Private { conn: ConnRef, after: Position, item: Private },
+    /// Ends a connection behind what the sender's thread has emitted before.
+    Finish { conn: ConnRef, after: Position },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
     /// Closes the connection; its clients come back.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -100,6 +100,8 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) websocket: AtomicBool,
+    /// Engine.IO messages that its wire has not taken yet.
+    pub(crate) unsent: AtomicUsize,
 }
 
 /// Where a new socket belongs.

@@ -179,6 +179,13 @@ impl Shard {
         }
     }
 
+    /// Ends a connection when everything that was sent to it on this thread before is written.
+    pub(crate) fn finish(&self, conn: ConnRef) {
+        let at = self.fence();
+        self.core.borrow_mut().finish(conn, at, self.now());
+        self.want_turn();
+    }
+
     pub(crate) fn new_id(&self) -> String {
         self.ids.borrow_mut().next()
     }
@@ -272,13 +279,7 @@ impl Shard {
             self.end_socket(conn, &name, at, DisconnectReason::ServerNamespaceDisconnect, messages);
         }
         if close {
-            let mut core = self.core.borrow_mut();
-            let by = self.now() + limits::CLOSE_GRACE_MS;
-            if let Some(found) = core.conn_mut(conn) {
-                found.deadlines.close_by = Some(by);
-            }
-            core.private_after(conn, at, Private::Finish);
-            core.schedule(conn.key);
+            self.core.borrow_mut().finish(conn, at, self.now());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tokio::sync::oneshot;
 use trunkline_delivery::ConnKey;
@@ -43,6 +43,10 @@ impl Shard {
             Command::Forget { sid } => self.forget_moved(&sid),
             Command::Private { conn, after, item } => {
                 self.core.borrow_mut().private_after(conn, after, item);
+                self.want_turn();
+            }
+            Command::Finish { conn, after } => {
+                self.core.borrow_mut().finish(conn, after, self.now());
                 self.want_turn();
             }
             // What was joined before is an entry, which is to be walked first.
@@ -90,8 +94,13 @@ impl Shard {
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
         };
-        let connection =
-            Arc::new(Connection { sid: sid.into(), version, handshake, websocket: AtomicBool::new(websocket) });
+        let connection = Arc::new(Connection {
+            sid: sid.into(),
+            version,
+            handshake,
+            websocket: AtomicBool::new(websocket),
+            unsent: AtomicUsize::new(0),
+        });
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);
@@ -107,9 +116,10 @@ impl Shard {
         let kind = FrameKind { codec, deflate, log };
         let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
-        self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);
+        // Before the client hears of its session: whoever knows that it is open finds it counted.
         self.server.count_connection(true);
+        self.greet(conn, &connection, websocket, parked);
         tokio::task::spawn_local(ConnTask::new(
             self.clone(),
             conn,
@@ -142,7 +152,12 @@ impl Shard {
         packets.extend(config.initial_packet.clone().map(EnginePacket::Message));
         match reply {
             Some(reply) => {
-                let _ = reply.send(Reply::Packets { packets, b64: true, compress: true });
+                // Who has cut its first request knows no session.
+                if reply.send(Reply::Packets { packets, b64: true, compress: true }).is_err()
+                    && let Some(found) = self.core.borrow_mut().conn_mut(conn)
+                {
+                    found.close(DisconnectReason::TransportError);
+                }
             }
             None => {
                 let mut core = self.core.borrow_mut();

@@ -302,6 +302,7 @@ impl ConnTask {
                     return Ok(());
                 }
                 EnginePacket::Close => return Err(End(DisconnectReason::TransportClose)),
+                EnginePacket::Message(_) if conn.finish_asked => return Ok(()),
                 EnginePacket::Open(_) | EnginePacket::Upgrade | EnginePacket::Noop => return Ok(()),
                 EnginePacket::Message(_) => heart.handle_packet(rhythm, now),
             }
@@ -375,6 +376,19 @@ impl ConnTask {
             }
             Outlet::Polling { .. } | Outlet::Gone => {}
         }
+    }
+
+    /// Tells a program that speaks Engine.IO alone what the wire has taken. True if there was something to tell.
+    fn tell_flushed(&self) -> bool {
+        let Some(raw) = &self.shard.server().options.raw else { return false };
+        let flushed = self.shard.core.borrow_mut().conn_mut(self.conn).map(|conn| std::mem::take(&mut conn.flushed));
+        let Some(flushed @ 1..) = flushed else { return false };
+        let socket = self.engine_socket();
+        raw(&socket, EngineEvent::Flush(flushed));
+        if socket.unsent() == 0 {
+            raw(&socket, EngineEvent::Drain);
+        }
+        true
     }
 
     /// A client that cuts its waiting GET ends its session.
@@ -475,6 +489,7 @@ impl Future for ConnTask {
             progress |= this.poll_posts();
             progress |= this.poll_probe(cx);
             progress |= this.poll_read(cx, &mut reads_left);
+            progress |= this.tell_flushed();
             if !progress || this.moving.is_some() {
                 break;
             }
@@ -496,6 +511,7 @@ impl Future for ConnTask {
         this.poll_parked(cx);
         let reason = this.shard.core.borrow().conn(this.conn).and_then(|conn| conn.closed);
         if let Some(reason) = reason {
+            this.tell_flushed();
             this.close(reason);
             cx.waker().wake_by_ref();
         }

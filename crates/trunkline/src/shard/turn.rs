@@ -190,9 +190,7 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         core.out.telling = self.server.has_outgoing_listeners();
-        let done = core.delivery.walk(WALK_STEP, &mut core.out);
-        core.bury();
-        done
+        core.delivery.walk(WALK_STEP, &mut core.out)
     }
 
     /// Sees to what a walk or sweep left behind: private items that waited for it, acts on members, finished casts.
@@ -203,7 +201,6 @@ impl Shard {
             for key in std::mem::take(&mut core.out.waiting) {
                 core.out.release(key, &core.delivery);
             }
-            core.bury();
             let out = &mut core.out;
             (
                 std::mem::take(&mut out.told),
@@ -257,7 +254,6 @@ impl Shard {
                     core.out.telling = self.server.has_outgoing_listeners();
                     core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
                     core.out.sweeping = false;
-                    core.bury();
                 }
                 Err(ReadError::Gone { oldest }) => self.cut(oldest),
                 Err(error) => {
