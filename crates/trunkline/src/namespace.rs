@@ -371,12 +371,12 @@ impl Namespace {
     }
 
     /// Handles an event that must not happen twice: `key` finds in its arguments what names it, the handler fills a
-    /// [`Batch`], and the events, the memberships and the handler's answer are appended as one record.
+    /// [`crate::Batch`], and the events, the memberships and the handler's answer are appended as one record.
     ///
     /// A client that does not see its acknowledgement sends the event again; every such try, also one that races the
     /// first, comes on a new connection or after a crash, gets the answer that was kept and emits nothing. The log's
     /// effects happen at most once for a key within [`crate::Recovery::key_window`]; the handler's body may run again
-    /// (after a crash, or if it failed), so what it does elsewhere must bear that: hand [`Batch::key`] on to a database in
+    /// (after a crash, or if it failed), so what it does elsewhere must bear that: hand [`crate::Batch::key`] on to a database in
     /// the same transaction. An event sent by mail cannot be taken back by anybody.
     ///
     /// ```no_run

@@ -347,3 +347,40 @@ async fn a_client_that_cannot_come_back_gets_no_offset() {
     io.to("r").emit("n", 1).await.unwrap();
     assert_eq!(socket.next_event().await.unwrap().args().len(), 1);
 }
+
+#[tokio::test]
+async fn every_namespace_of_a_connection_comes_back_by_itself() {
+    let io = recovering(4).await;
+    let other = io.of("/other");
+    let client = Client::open(&io).await.unwrap();
+    let main = client.connect("/", json!({})).await.unwrap();
+    let second = client.connect("/other", json!({})).await.unwrap();
+    let ids = [main.id().to_owned(), second.id().to_owned()];
+    let auths = [main.comes_back(), second.comes_back()];
+    drop((client, main, second));
+    while io.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    io.emit("n", 1).await.unwrap();
+    other.emit("n", 2).await.unwrap();
+    let client = Client::open(&io).await.unwrap();
+    let mut main = client.connect("/", &auths[0]).await.unwrap();
+    let mut second = client.connect("/other", &auths[1]).await.unwrap();
+    assert_eq!([main.id(), second.id()], [&ids[0], &ids[1]]);
+    assert_eq!(numbers(&mut main, 1).await, [1]);
+    assert_eq!(numbers(&mut second, 1).await, [2]);
+    // A session is one namespace's.
+    let wrong = client.connect("/third", &auths[0]).await;
+    assert!(wrong.is_err(), "nobody has made it");
+}
+
+#[tokio::test]
+async fn without_recovery_there_is_nothing_to_come_back_to() {
+    let io = crate::support::server().await;
+    let (_client, mut socket) = enter(&io, json!({})).await;
+    io.emit("n", 1).await.unwrap();
+    assert_eq!(socket.next_event().await.unwrap().args().len(), 1);
+    assert_eq!(socket.comes_back(), json!({}));
+    let (_client, again) = enter(&io, json!({ "pid": "abc", "offset": "00000000-1" })).await;
+    assert_eq!(again.comes_back(), json!({}));
+}
