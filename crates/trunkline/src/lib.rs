@@ -35,6 +35,7 @@ mod error;
 mod failures;
 mod handler;
 mod handshake;
+mod history;
 mod hub;
 mod keyed;
 pub mod limits;
@@ -51,7 +52,6 @@ mod server;
 pub mod service;
 mod shard;
 mod socket;
-mod socket_listeners;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -66,8 +66,9 @@ pub use handler::{
     Rejection, State, TryData, Unhandled,
 };
 pub use handshake::Handshake;
+pub use history::{History, PastEvent};
 pub use keyed::{Batch, Key};
-pub use namespace::{History, Namespace, PastEvent};
+pub use namespace::Namespace;
 pub use operator::{Broadcast, IntoRooms};
 pub use raw::{EngineEvent, EngineSocket};
 pub use reason::DisconnectReason;

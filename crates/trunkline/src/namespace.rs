@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use trunkline_delivery::{Entry, Position, SocketId};
-use trunkline_log::{HistoryQuery, ReadError, Take};
+use trunkline_delivery::{Position, SocketId};
+use trunkline_log::{HistoryQuery, Take};
 use trunkline_proto::{Args, Event};
 
 use crate::acks::Surveys;
@@ -21,7 +21,7 @@ use crate::handler::{
 };
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
-use crate::{AckError, Commit, Error, Key, RemoteSocket, Socket};
+use crate::{AckError, Commit, Error, History, Key, RemoteSocket, Socket};
 
 /// A namespace of a server. Cloning is cheap; all clones are the same namespace.
 #[derive(Clone, Debug)]
@@ -425,7 +425,7 @@ impl Namespace {
             after: Position::ZERO,
             take: Take::Newest(crate::limits::HISTORY_PAGE),
         };
-        History { server: self.server.clone(), query }
+        History::new(self.server.clone(), query)
     }
 }
 
@@ -433,67 +433,6 @@ pub(crate) fn listener<M: 'static, H: Handler<M>>(handler: H, concurrent: bool, 
     let once = once.then(Arc::default);
     let takes_ack = H::takes_ack();
     Listener { id: ListenerId::next(), handler: erase(handler), takes_ack, concurrent, once }
-}
-
-/// A request for the past of a room; await it for the events, oldest first.
-#[derive(Clone, Debug)]
-pub struct History {
-    server: Arc<ServerCore>,
-    query: HistoryQuery,
-}
-
-/// An event of the past.
-#[derive(Clone, Debug)]
-pub struct PastEvent {
-    /// Its position in the log.
-    pub position: Position,
-    /// Its name.
-    pub name: bytestring::ByteString,
-    /// Its arguments.
-    pub args: Args,
-}
-
-impl History {
-    /// Only what came after this position, from the oldest on: the position of the last event of a page begins the next.
-    #[must_use]
-    pub fn after(mut self, position: Position) -> Self {
-        self.query.after = position;
-        let (Take::Newest(limit) | Take::Oldest(limit)) = self.query.take;
-        self.query.take = Take::Oldest(limit);
-        self
-    }
-
-    /// So many of them at most, the newest unless [`History::after`] says otherwise; [`crate::limits::HISTORY_PAGE`] by
-    /// default.
-    #[must_use]
-    pub fn limit(mut self, events: usize) -> Self {
-        self.query.take = match self.query.take {
-            Take::Newest(_) => Take::Newest(events),
-            Take::Oldest(_) => Take::Oldest(events),
-        };
-        self
-    }
-}
-
-impl IntoFuture for History {
-    type Output = Result<Vec<PastEvent>, ReadError>;
-    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let entries = self.server.hub().adapter().history(self.query).await?;
-            Ok(entries.iter().filter_map(|entry| past_event(entry)).collect())
-        })
-    }
-}
-
-fn past_event(entry: &Entry) -> Option<PastEvent> {
-    match &entry.act {
-        trunkline_delivery::Act::Emit { event, .. } => {
-            Some(PastEvent { position: entry.position, name: event.name.clone(), args: event.args.clone() })
-        }
-        _ => None,
-    }
 }
 
 impl FromContext for Namespace {
