@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -355,7 +356,7 @@ impl Endpoint {
         let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
         let (reply, answer) = oneshot::channel();
-        self.server.mailbox(shard).send(Command::Poll { sid, version, reply });
+        self.server.mailbox(shard).send(Command::Poll { sid, version, tag: tag_of(query), reply });
         self.poll_answer(parts, &context, version, query, answer.await)
     }
 
@@ -385,8 +386,11 @@ impl Endpoint {
     {
         let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
-        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, reply }).await {
+        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, tag: tag_of(query), reply }).await
+        {
             Some(Reply::Go) => {}
+            // It was taken before; the answer to that was lost.
+            Some(Reply::Taken) => return engine::post_ok(&context),
             Some(Reply::Overlap) => return engine::bad_request_empty(),
             other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         }
@@ -452,6 +456,14 @@ impl Drop for RunningPost<'_> {
 }
 
 /// Why a request of a session is refused, with what of its query is to blame.
+/// What makes a request different from every other of its session, as a number; 0 if it does not say.
+fn tag_of(query: &Query) -> u64 {
+    let Some(t) = &query.t else { return 0 };
+    let mut hasher = std::hash::DefaultHasher::new();
+    t.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
 fn refusal_of(reply: Option<&Reply>, query: &Query) -> Refusal {
     let (refusal, blamed) = match reply {
         Some(Reply::TransportMismatch | Reply::NoUpgrade) => (Refusal::TRANSPORT_MISMATCH, query.get("transport")),

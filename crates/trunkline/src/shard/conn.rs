@@ -63,9 +63,17 @@ pub(crate) enum Outlet {
     /// A WebSocket, and what of a frame the kernel has not taken yet.
     WebSocket { writer: Writer, unsent: Vec<u8> },
     /// Long-polling: writable while a GET is parked.
-    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool },
+    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool, seen: Seen },
     /// Nowhere any more.
     Gone,
+}
+
+/// The last requests of a polling session, by what makes each one different (`t`); 0 where there is none. Browsers and
+/// boxes on the way send a request again when its connection breaks, without the client knowing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) get: u64,
+    pub(crate) post: u64,
 }
 
 /// A socket of the connection, as the shard sees it.

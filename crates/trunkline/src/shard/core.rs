@@ -336,7 +336,7 @@ mod tests {
 
     /// A session over polling that nobody polls, opened at 0.
     fn polling(core: &mut Core) -> ConnRef {
-        let outlet = Outlet::Polling { parked: None, b64: true, posting: false };
+        let outlet = Outlet::Polling { parked: None, b64: true, posting: false, seen: Default::default() };
         let codec = Codec { parser: Parser::Default, version: Version::V4 };
         let heart = trunkline_proto::heartbeat::Heartbeat::new(Version::V4, RHYTHM, 0);
         let deadlines = Deadlines { heart, join_by: None, upgrade_by: None, close_by: None, scheduled: None };

@@ -10,7 +10,7 @@ use trunkline_engine::wire;
 use trunkline_proto::heartbeat::Heartbeat;
 use trunkline_proto::{Codec, EnginePacket, Open, Version};
 
-use super::conn::{Conn, Deadlines, Order, Outlet};
+use super::conn::{Conn, Deadlines, Order, Outlet, Seen};
 use super::frames::FrameKind;
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
@@ -28,8 +28,8 @@ impl Shard {
         }
         match command {
             Command::Open(session) => self.open(*session),
-            Command::Poll { sid, version, reply } => self.poll(&sid, version, reply),
-            Command::PostBegin { sid, version, reply } => self.begin_post(&sid, version, reply),
+            Command::Poll { sid, version, tag, reply } => self.poll(&sid, version, tag, reply),
+            Command::PostBegin { sid, version, tag, reply } => self.begin_post(&sid, version, tag, reply),
             Command::Post { sid, body, reply } => self.order(&sid, Order::Post(body, reply)),
             Command::PostFailed { sid, close } => self.fail_post(&sid, close),
             Command::Touch { sid, version, reply } => {
@@ -84,7 +84,7 @@ impl Shard {
         let outlet = match new_wire {
             NewWire::Polling(reply) => {
                 parked = Some(reply);
-                Outlet::Polling { parked: None, b64, posting: false }
+                Outlet::Polling { parked: None, b64, posting: false, seen: Seen::default() }
             }
             NewWire::WebSocket { stream, leftover: early, deflate: negotiated } => {
                 let Ok((reader, writer)) = wire::open(stream) else { return };
@@ -183,7 +183,7 @@ impl Shard {
         }
     }
 
-    fn poll(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn poll(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let conn = match self.polling(sid, version) {
             Ok(conn) => conn,
             Err(refused) => {
@@ -194,7 +194,14 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let Some(found) = core.conn_mut(conn) else { return };
         let probing = found.deadlines.upgrade_by.is_some() && found.probed;
-        let Outlet::Polling { parked, b64, .. } = &mut found.outlet else { return };
+        let comes_back = found.kind.log.is_some();
+        let Outlet::Polling { parked, b64, seen, .. } = &mut found.outlet else { return };
+        if comes_back && tag != 0 && std::mem::replace(&mut seen.get, tag) == tag {
+            // The answer to it went into a broken connection: the client recovers what was in it.
+            let _ = reply.send(Reply::Overlap);
+            found.close(DisconnectReason::TransportError);
+            return;
+        }
         if parked.as_ref().is_some_and(|parked| !parked.is_closed()) {
             // "second 400; first 200 with `1`; session gone"
             let _ = reply.send(Reply::Overlap);
@@ -215,17 +222,21 @@ impl Shard {
         self.want_turn();
     }
 
-    fn begin_post(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn begin_post(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let answer = self.polling(sid, version).map_or_else(
             |refused| refused,
             |conn| {
                 let mut core = self.core.borrow_mut();
                 let Some(found) = core.conn_mut(conn) else { return Reply::UnknownSid };
-                let Outlet::Polling { posting, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                let Outlet::Polling { posting, seen, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                if !*posting && tag != 0 && seen.post == tag {
+                    return Reply::Taken;
+                }
                 if std::mem::replace(posting, true) {
                     found.close(DisconnectReason::TransportError);
                     return Reply::Overlap;
                 }
+                seen.post = tag;
                 Reply::Go
             },
         );
@@ -236,8 +247,9 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let Some(conn) = core.conn_by_sid(sid) else { return };
         let Some(found) = core.conn_mut(conn) else { return };
-        if let Outlet::Polling { posting, .. } = &mut found.outlet {
+        if let Outlet::Polling { posting, seen, .. } = &mut found.outlet {
             *posting = false;
+            seen.post = 0;
         }
         if close {
             found.close(DisconnectReason::TransportError);
