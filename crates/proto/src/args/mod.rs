@@ -20,6 +20,10 @@ pub use error::ArgsError;
 use placeholder::rewrite;
 pub(crate) use placeholder::{Found, find as find_placeholders, neutralised, put as put_placeholder};
 
+use crate::DecodeError;
+use crate::json::{Invalid, scan, skip_blanks};
+use crate::limits::MAX_DEPTH;
+
 /// Where each argument stands in the text, in bytes.
 pub(crate) type Spans = SmallVec<[(u32, u32); 4]>;
 
@@ -138,6 +142,17 @@ impl Args {
         ser::serialize(value, false)
     }
 
+    /// Makes arguments again of what [`text`](Self::text) and [`attachments`](Self::attachments) gave. The text is checked,
+    /// the placeholders in it are not: one that names no attachment is data.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::InvalidPayload`], [`DecodeError::TooDeep`] or [`DecodeError::TooLong`].
+    pub fn from_text(text: ByteString, attachments: Vec<Bytes>) -> Result<Self, DecodeError> {
+        let spans = elements(&text)?;
+        Ok(Self { text, spans, attachments })
+    }
+
     /// Returns whether the first argument is a string.
     #[must_use]
     pub fn first_is_string(&self) -> bool {
@@ -171,7 +186,56 @@ impl Args {
     }
 }
 
+/// Finds values that are joined by commas.
+fn elements(text: &str) -> Result<Spans, DecodeError> {
+    u32::try_from(text.len()).map_err(|_| DecodeError::TooLong)?;
+    let (text, mut spans) = (text.as_bytes(), Spans::new());
+    let mut at = skip_blanks(text, 0);
+    if at == text.len() {
+        return Ok(spans);
+    }
+    loop {
+        let end = scan(text, at, MAX_DEPTH, &mut ()).map_err(|invalid| match invalid {
+            Invalid::TooDeep => DecodeError::TooDeep,
+            Invalid::Syntax => DecodeError::InvalidPayload,
+        })?;
+        spans.push((place(at), place(end)));
+        at = skip_blanks(text, end);
+        match text.get(at) {
+            None => return Ok(spans),
+            Some(b',') => at = skip_blanks(text, at + 1),
+            Some(_) => return Err(DecodeError::InvalidPayload),
+        }
+    }
+}
+
 /// Makes a place in the text of one that fits by the caller's check.
 pub(crate) fn place(at: usize) -> u32 {
     u32::try_from(at).expect("arguments are shorter than 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_made_again_of_their_text() {
+        let mut several = Args::serialize(&("a,\"b", vec![1, 2], Bytes::from_static(b"x"), None::<u8>)).expect("arguments");
+        several.push_args(&Args::serialize(&f64::MAX).expect("an argument"));
+        for args in [Args::new(), Args::serialize(&1).expect("an argument"), several] {
+            let again = Args::from_text(args.text().into(), args.attachments().to_vec());
+            assert_eq!(again.expect("its own text"), args);
+        }
+        let blanks = Args::from_text(" 1 , [2 ]".into(), Vec::new()).expect("blanks are allowed");
+        assert_eq!((blanks.raw(0), blanks.raw(1), blanks.len()), (Some("1"), Some("[2 ]"), 2));
+    }
+
+    #[test]
+    fn text_that_is_no_arguments_is_refused() {
+        for text in [",", "1,", ",1", "1 2", "[", "a", "1,,2", "{\"a\"}"] {
+            assert_eq!(Args::from_text(text.into(), Vec::new()), Err(DecodeError::InvalidPayload), "{text}");
+        }
+        let deep = "[".repeat(MAX_DEPTH + 1);
+        assert_eq!(Args::from_text(deep.into(), Vec::new()), Err(DecodeError::TooDeep));
+    }
 }
