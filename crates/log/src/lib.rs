@@ -15,6 +15,7 @@ mod keys;
 #[cfg(feature = "kit")]
 pub mod kit;
 mod memory;
+mod ring;
 
 pub use adapter::{
     Adapter, AppendError, Appended, Batch, BoxFuture, HistoryQuery, Keep, Keyed, NewEntry, Page, PageLimit, Pin,
