@@ -9,6 +9,9 @@ use hashbrown::HashMap;
 /// Bytes that a key is charged for beside its own and those of its answer.
 const OVERHEAD: usize = 160;
 
+/// Bytes of keys that are carried in one step.
+const CARRIED_BYTES: usize = 256 << 10;
+
 /// The keys that are remembered, bounded by bytes. Times are milliseconds of the caller's clock.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
@@ -69,20 +72,22 @@ impl Keys {
     }
 
     /// Looks at up to `looks` keys, from the one numbered `from` on and none committed after `until`, for those that are
-    /// stored in `home` or before. Gives them and the number to go on from; `None` when all were looked at.
+    /// stored in `home` or before, until they have [`CARRIED_BYTES`]. Gives them and the number to go on from; `None` when
+    /// all were looked at.
     pub(crate) fn stored_in(&self, home: u64, until: u64, from: u64, looks: usize) -> (Vec<Carried>, Option<u64>) {
         let start = usize::try_from(from.saturating_sub(self.expired)).unwrap_or(usize::MAX).min(self.by_age.len());
         let mut found = Vec::new();
-        let mut looked = 0;
+        let (mut looked, mut bytes) = (0, 0);
         for (at, key) in self.by_age.range(start..) {
             if *at > until {
                 return (found, None);
             }
-            if looked == looks {
+            if looked == looks || bytes >= CARRIED_BYTES {
                 return (found, Some(self.expired + (start + looked) as u64));
             }
             looked += 1;
             if let Some(known) = self.known.get(key).filter(|known| known.home <= home) {
+                bytes += Self::size(key, &known.answer);
                 found.push(Carried { at: *at, key: key.clone(), answer: known.answer.clone() });
             }
         }

@@ -32,14 +32,7 @@ pub(crate) struct Ring {
 impl Ring {
     /// Nothing, of a log whose newest position is `committed`.
     pub(crate) fn new(committed: Position) -> Self {
-        Self {
-            entries: VecDeque::new(),
-            bytes: 0,
-            committed,
-            shown: committed,
-            closed: false,
-            waiting: Vec::new(),
-        }
+        Self { entries: VecDeque::new(), bytes: 0, committed, shown: committed, closed: false, waiting: Vec::new() }
     }
 
     pub(crate) fn committed(&self) -> Position {

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn arguments_are_made_again_of_their_text() {
-        let mut several = Args::serialize(&("a,\"b", vec![1, 2], Bytes::from_static(b"x"), None::<u8>)).expect("arguments");
+        let mut several =
+            Args::serialize(&("a,\"b", vec![1, 2], Bytes::from_static(b"x"), None::<u8>)).expect("arguments");
         several.push_args(&Args::serialize(&f64::MAX).expect("an argument"));
         for args in [Args::new(), Args::serialize(&1).expect("an argument"), several] {
             let again = Args::from_text(args.text().into(), args.attachments().to_vec());
