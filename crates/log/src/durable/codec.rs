@@ -52,7 +52,7 @@ pub(super) fn put_entry(out: &mut Vec<u8>, target: &Target, act: &Act) {
 fn put_act(out: &mut Vec<u8>, act: &Act) {
     match act {
         Act::Emit { event, compress } => {
-            out.extend([0, u8::from(event.numeric) * NUMERIC | u8::from(*compress) * COMPRESS]);
+            out.extend([0, (u8::from(event.numeric) * NUMERIC) | (u8::from(*compress) * COMPRESS)]);
             put_data(out, event.name.as_bytes());
             put_data(out, event.args.text().as_bytes());
             put_number(out, event.args.attachments().len() as u64);

@@ -88,6 +88,8 @@ pub(crate) fn new_epoch(now_ms: u64) -> u64 {
 /// Boot ids are compared as the file keeps them.
 pub(crate) fn boot_id(storage: &dyn Storage) -> Option<String> {
     let mut id = storage.boot_id()?;
-    id.truncate(id.floor_char_boundary(BOOT_LEN));
+    while id.len() > BOOT_LEN {
+        id.pop();
+    }
     Some(id)
 }

@@ -25,6 +25,7 @@ mod segment;
 mod shared;
 mod start;
 pub mod storage;
+pub mod tools;
 mod window;
 mod wire;
 mod writer;
@@ -99,17 +100,16 @@ impl Durable {
             trouble: None,
         };
         let shared = Arc::new(Shared::new(options, meta.epoch, state, keys));
-        let chores = Arc::new(Inbox::new(janitor::CHORES_MAX));
-        let spawned = Self::spawn(shared, storage, chores, (meta, lock, open));
+        let spawned = Self::spawn(shared, storage, (meta, lock, open));
         spawned.map_err(OpenError::io("cannot start a thread"))
     }
 
     fn spawn(
         shared: Arc<Shared>,
         storage: Arc<dyn Storage>,
-        chores: Arc<Inbox<janitor::Chore>>,
         (meta, lock, open): (meta::Meta, Box<dyn storage::LockGuard>, segment::Segment),
     ) -> io::Result<Self> {
+        let chores = Arc::new(Inbox::new(janitor::CHORES_MAX));
         let janitor = {
             let (chores, shared, storage) = (chores.clone(), shared.clone(), storage.clone());
             named("log-janitor", move || janitor::run(&chores, &shared, &*storage))?

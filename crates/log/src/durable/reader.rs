@@ -47,7 +47,7 @@ impl Reader<'_> {
         let mut page = Page { entries: Vec::new(), upto: after };
         let mut bytes = 0;
         while let Some(place) = self.place_after(page.upto, &page)? {
-            let block = self.cache.entries(&place).map_err(unreadable)?;
+            let block = self.cache.entries(&place).map_err(|damage| unreadable(&damage))?;
             let wanted = entries_after(&block, page.upto);
             if wanted.is_empty() {
                 let what = format!("the entry at {} is not where the index says", page.upto.next());
@@ -88,7 +88,7 @@ impl Reader<'_> {
                 places.reverse();
             }
             for place in places {
-                let block = self.cache.entries(&place).map_err(unreadable)?;
+                let block = self.cache.entries(&place).map_err(|damage| unreadable(&damage))?;
                 take_events(&block, query, limit, newest_first, &mut found);
             }
         }
@@ -133,14 +133,14 @@ impl Reader<'_> {
                 let mut add = |entries: Vec<Entry>| {
                     acts.extend(entries.into_iter().filter(|entry| !entry.act.is_emit()).map(Arc::new));
                 };
-                read_records(&place, wanted, |_, _, entries| add(entries)).map_err(unreadable)?;
+                read_records(&place, wanted, |_, _, entries| add(entries)).map_err(|damage| unreadable(&damage))?;
             }
         }
         Ok(acts)
     }
 }
 
-fn unreadable(damage: Damage) -> ReadError {
+fn unreadable(damage: &Damage) -> ReadError {
     tracing::error!(%damage, "the log cannot be read");
     ReadError::Unavailable(damage.to_string())
 }

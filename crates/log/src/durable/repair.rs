@@ -3,7 +3,10 @@
 
 use std::io;
 
-use super::codec::Body;
+use trunkline_delivery::Entry;
+
+use super::block::decode;
+use super::codec::StoredKey;
 use super::record::{FOOTER, HEADER_LEN, Header};
 use super::segment::{Index, SEGMENT_HEADER, SegmentHeader};
 use super::storage::StoredFile;
@@ -29,6 +32,16 @@ pub(crate) enum Stop {
 
 /// Reads all records of a segment before `end`.
 pub(crate) fn scan(file: &dyn StoredFile, header: &SegmentHeader, end: u64) -> io::Result<Scan> {
+    scan_with(file, header, end, |_, _, _| ())
+}
+
+/// The same, and calls `each` with every record.
+pub(crate) fn scan_with(
+    file: &dyn StoredFile,
+    header: &SegmentHeader,
+    end: u64,
+    mut each: impl FnMut(&Header, Option<StoredKey>, Vec<Entry>),
+) -> io::Result<Scan> {
     let mut index = Index::new(header);
     let mut records = Records::new(file, SEGMENT_HEADER as u64, end, Some(header.first));
     let stop = loop {
@@ -37,24 +50,17 @@ pub(crate) fn scan(file: &dyn StoredFile, header: &SegmentHeader, end: u64) -> i
             Found::Bad(bad) => break Stop::Bad(bad),
             Found::Record(header) if header.has(FOOTER) => break Stop::Footer,
             Found::Record(header) => {
-                // Into a copy, so that a record counts whole or not at all.
-                let sound = decodes(&header, records.body()?);
-                let Some(entries) = sound else { break Stop::Bad(Bad::Wrong("a record cannot be decoded")) };
+                // All of it before any of it counts.
+                let Ok((key, entries)) = decode(&header, records.body()?) else {
+                    break Stop::Bad(Bad::Wrong("a record cannot be decoded"));
+                };
                 index.note_record(&header);
                 entries.iter().for_each(|entry| index.note_entry(&entry.target, &entry.act));
+                each(&header, key, entries);
             }
         }
     };
     Ok(Scan { index, stop })
-}
-
-fn decodes(header: &Header, body: &[u8]) -> Option<Vec<trunkline_delivery::Entry>> {
-    let (_, mut body) = Body::open(header, body).ok()?;
-    let mut entries = Vec::new();
-    while let Some(entry) = body.next().ok()? {
-        entries.push(entry);
-    }
-    Some(entries)
 }
 
 /// How the log was left, and how this start relates to it.

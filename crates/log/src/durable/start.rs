@@ -152,7 +152,7 @@ impl Finder<'_> {
             let next = opened.front();
             let whole = if loose { self.loose(&file)? } else { self.sound(&file, next)? };
             if !whole {
-                self.drop_rest(opened)?;
+                self.drop_rest(&opened)?;
                 break;
             }
         }
@@ -285,7 +285,7 @@ impl Finder<'_> {
         }
     }
 
-    fn drop_rest(&mut self, files: VecDeque<Opened>) -> Result<(), OpenError> {
+    fn drop_rest(&mut self, files: &VecDeque<Opened>) -> Result<(), OpenError> {
         // The newest first: what stays has no gap if this is cut short.
         files.iter().rev().try_for_each(|file| {
             self.lost = true;

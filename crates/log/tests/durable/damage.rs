@@ -47,7 +47,7 @@ fn a_torn_tail_is_cut_off_at_every_length() {
         machine.with_file(&name, |bytes| bytes.truncate(len));
         let log = open(&machine, options()).unwrap_or_else(|error| panic!("{len} bytes: {error}"));
         let kept = names(&log).unwrap_or_else(|error| panic!("{len} bytes: {error}"));
-        assert!(all.starts_with(&kept) && kept.len() % 2 == 0, "{len} bytes: {kept:?}");
+        assert!(all.starts_with(&kept) && kept.len().is_multiple_of(2), "{len} bytes: {kept:?}");
         assert!(kept.len() <= fewest, "{len} bytes");
         fewest = kept.len();
         assert_eq!(log.epoch(), epoch, "{len} bytes: what is torn was not acknowledged");

@@ -8,4 +8,5 @@ mod disk;
 mod retention;
 mod rng;
 mod run;
+mod tools;
 mod trouble;
