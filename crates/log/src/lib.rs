@@ -12,6 +12,8 @@
 
 mod adapter;
 pub mod durable;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod keys;
 #[cfg(feature = "kit")]
 pub mod kit;

@@ -11,6 +11,8 @@ mod block;
 mod codec;
 mod error;
 mod files;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod group;
 mod inbox;
 mod janitor;

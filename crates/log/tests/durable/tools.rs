@@ -101,3 +101,17 @@ fn a_backup_of_a_running_log_opens_as_one_of_its_own() {
     assert_eq!(names(&log).expect("it is all kept").len(), at_backup.len() + 40, "the original goes on");
     assert!(verify(&dir).expect("it can be read").iter().all(|report| report.damage.is_none()));
 }
+
+/// The corpus of the decoder holds a segment that was put together by the text of `docs/log-format.md` alone.
+#[test]
+fn the_format_is_the_one_that_is_drawn() {
+    let (dir, corpus) = (folder(), concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/log_record/"));
+    fs::copy(format!("{corpus}05"), dir.join("0000000001.log")).expect("it is in the corpus");
+    let reports = verify(&dir).expect("it can be read");
+    let [_, segment] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((segment.damage.as_ref(), segment.records, segment.entries), (None, 2, 8));
+    let log = Durable::open(&dir, options()).expect("it is sound");
+    assert_eq!(log.committed(), Position::new(8));
+    let read = names(&log).expect("it is sound");
+    assert_eq!((read[0].as_str(), read[1].as_str(), read[7].as_str()), ("msg", "7", "End"));
+}
