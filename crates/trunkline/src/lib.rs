@@ -82,5 +82,5 @@ pub use socket::Socket;
 pub use bytes::Bytes;
 pub use trunkline_delivery::{Position, Room, SocketId};
 pub use trunkline_engine::http::{ConnectionError, Cookie, Cors, SameSite};
-pub use trunkline_log::{self as log, MemoryLimits};
+pub use trunkline_log::{self as log, DurableOptions, MemoryLimits, OpenError};
 pub use trunkline_proto::{self as proto, Args, Event, Message, Parser};

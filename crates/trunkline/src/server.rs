@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::{AppendError, Appended, Batch, Keep, Keyed, NewEntry, ReadError};
+use trunkline_log::{AppendError, Appended, Batch, Keyed, NewEntry, ReadError};
 use trunkline_proto::{Parser, Version};
 
 use crate::commit::BatchCommit;
@@ -27,7 +27,7 @@ use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
 use crate::raw::RawHandler;
 use crate::shard::CastOut;
-use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, limits, shard};
+use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, shard};
 
 /// A Socket.IO server. Cloning is cheap; all clones are the same server.
 ///
@@ -291,16 +291,13 @@ impl ServerCore {
     /// What sessions are rebuilt from, if clients can come back; and tells the log for how long it has to keep that.
     pub(crate) async fn sessions_kept(&self) -> Result<Arc<[Arc<Entry>]>, ReadError> {
         let Some(recovery) = &self.options.recovery else { return Ok(Arc::default()) };
-        let entries = std::time::Duration::from_millis(self.session_life_ms());
-        self.hub.adapter().keep(Keep { entries, keys: recovery.key_window });
+        self.hub.adapter().keep(recovery.keep(&self.config));
         Ok(self.hub.adapter().acts().await?.into())
     }
 
     /// For how long a session that is not written again can be claimed.
     pub(crate) fn session_life_ms(&self) -> u64 {
-        let window = self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.window));
-        let silent = millis(self.config.ping_interval) + millis(self.config.ping_timeout);
-        window.saturating_add(silent).saturating_add(limits::SESSION_REWRITE_MS)
+        self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.session_life(&self.config)))
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -61,6 +61,8 @@ pub(crate) struct Core {
     /// Sessions that clients can come back to.
     pub(crate) kept: Sessions,
     pub(crate) kept_sockets: HashMap<MemberKey, KeptSocket>,
+    /// What the log is called.
+    pub(crate) epoch: u64,
     /// Batches that this turn will append.
     pub(crate) batches: VecDeque<Batch>,
     /// Batches whose append is under way, oldest first.
@@ -75,7 +77,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(rhythm: Rhythm, kept: Sessions) -> Self {
+    pub(crate) fn new(rhythm: Rhythm, kept: Sessions, epoch: u64) -> Self {
         Self {
             out: Outbound::default(),
             delivery: Delivery::new(),
@@ -83,6 +85,7 @@ impl Core {
             moved: HashMap::new(),
             kept,
             kept_sockets: HashMap::new(),
+            epoch,
             batches: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_own: Position::ZERO,
@@ -352,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_closing_session_that_nobody_polls_ends_after_30_seconds() {
-        let mut core = Core::new(RHYTHM, Sessions::new(0, 0));
+        let mut core = Core::new(RHYTHM, Sessions::new(0, 0), 0);
         let conn = polling(&mut core);
         core.finish(conn, Position::ZERO, 1000);
         core.finish(conn, Position::ZERO, 20_000);

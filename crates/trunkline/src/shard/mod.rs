@@ -103,7 +103,7 @@ impl Shard {
         Rc::new(Self {
             index,
             mailbox: server.hub().shards()[index].clone(),
-            core: RefCell::new(Core::new(rhythm, server.new_sessions())),
+            core: RefCell::new(Core::new(rhythm, server.new_sessions(), server.hub().adapter().epoch())),
             appends: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
