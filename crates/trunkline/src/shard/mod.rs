@@ -26,7 +26,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
-use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry};
+use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry, Page, ReadError};
 use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
@@ -50,6 +50,9 @@ pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
 /// A socket whose rooms are asked for.
 type Show = (ConnRef, Arc<str>, oneshot::Sender<Vec<Room>>);
 type Appending = BoxFuture<Result<Appended, AppendError>>;
+/// A page, and after what it was asked for.
+type PageRead = (Position, Result<Page, ReadError>);
+type Reading = (Position, BoxFuture<Result<Page, ReadError>>);
 
 /// A shard, on its own thread.
 pub(crate) struct Shard {
@@ -59,6 +62,9 @@ pub(crate) struct Shard {
     mailbox: Arc<Mailbox>,
     /// Appends under way, in the order of `core.in_flight`.
     appends: RefCell<VecDeque<Appending>>,
+    /// The page for those behind that is being read, and one that has come.
+    reading: RefCell<Option<Reading>>,
+    page: RefCell<Option<PageRead>>,
     buffer: RefCell<Vec<u8>>,
     inflater: RefCell<Inflater>,
     ids: RefCell<Ids>,
@@ -105,6 +111,8 @@ impl Shard {
             mailbox: server.hub().shards()[index].clone(),
             core: RefCell::new(Core::new(rhythm, server.new_sessions(), server.hub().adapter().epoch())),
             appends: RefCell::default(),
+            reading: RefCell::default(),
+            page: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),

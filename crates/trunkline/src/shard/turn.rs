@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 use trunkline_log::{PageLimit, ReadError};
 
 use super::core::Batch;
-use super::{CURRENT, Shard};
+use super::{CURRENT, PageRead, Shard};
 use crate::DisconnectReason;
 use crate::handler::dispatch::guarded_call;
 use crate::mailbox::Command;
@@ -54,7 +54,7 @@ impl Shard {
 
     fn poll_wanted(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         *self.turn_waker.borrow_mut() = Some(cx.waker().clone());
-        let appended = self.poll_appends(cx);
+        let appended = self.poll_appends(cx) | self.poll_reading(cx);
         let due = [self.core.borrow().next_deadline(), self.ends_at.get()].into_iter().flatten().min();
         let due = due.is_some_and(|due| timer.poll_at(self.started + Duration::from_millis(due), cx));
         if self.turn_wanted.replace(false) || appended || due || self.mailbox.has_mail(cx.waker()) {
@@ -239,8 +239,7 @@ impl Shard {
     /// Serves members that are behind with pages of the log, until they have caught up or take no more.
     async fn sweep(&self, slice: &mut Slice) {
         loop {
-            let Some(from) = self.core.borrow().delivery.sweep_from() else { return };
-            let page = self.server.hub().adapter().read(from, PAGE).await;
+            let Some((from, page)) = self.next_page() else { return };
             match page {
                 Ok(page) => {
                     let mut core = self.core.borrow_mut();
@@ -265,6 +264,35 @@ impl Shard {
             self.write_touched(slice).await;
             slice.pause_if_long().await;
         }
+    }
+
+    /// The page that those behind need next. One that is not in memory is read while the shard goes on.
+    fn next_page(&self) -> Option<PageRead> {
+        if let Some(read) = self.page.take() {
+            return Some(read);
+        }
+        if self.reading.borrow().is_some() {
+            return None;
+        }
+        let from = self.core.borrow().delivery.sweep_from()?;
+        let mut read = self.server.hub().adapter().read(from, PAGE);
+        match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(page) => Some((from, page)),
+            Poll::Pending => {
+                *self.reading.borrow_mut() = Some((from, read));
+                None
+            }
+        }
+    }
+
+    /// Whether the page that was asked for has come.
+    fn poll_reading(&self, cx: &mut Context<'_>) -> bool {
+        let mut reading = self.reading.borrow_mut();
+        let Some((from, read)) = &mut *reading else { return false };
+        let (from, Poll::Ready(page)) = (*from, read.as_mut().poll(cx)) else { return false };
+        *reading = None;
+        *self.page.borrow_mut() = Some((from, page));
+        true
     }
 
     /// The log has passed these cursors: their connections end, so that nobody misses something without knowing.
