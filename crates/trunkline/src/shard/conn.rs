@@ -33,7 +33,7 @@ pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
     /// An event that is dropped unless it can be written at once; it is encoded where it gets its place.
-    Volatile { ns: Arc<str>, event: Event, compress: bool },
+    Volatile(Box<VolatileEvent>),
     /// An event that is not kept in the log; a volatile one is dropped unless it can be written at once.
     Event { messages: Messages, compress: bool, volatile: bool },
     /// A frame of the WebSocket itself.
@@ -46,6 +46,14 @@ pub(crate) enum Private {
     Farewell { member: MemberKey, messages: Messages },
     /// The end of the connection, when everything before it is written.
     Finish,
+}
+
+/// A volatile event for one client, which carries what the client has as its offset.
+#[derive(Clone, Debug)]
+pub(crate) struct VolatileEvent {
+    pub(crate) ns: Arc<str>,
+    pub(crate) event: Event,
+    pub(crate) compress: bool,
 }
 
 /// Output of this turn.

@@ -32,7 +32,7 @@ use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
 
 use self::conn::Order;
-pub(crate) use self::conn::{ConnRef, Private};
+pub(crate) use self::conn::{ConnRef, Private, VolatileEvent};
 pub(crate) use self::core::CastOut;
 use self::core::Core;
 use self::ids::Ids;
@@ -333,5 +333,18 @@ impl Shard {
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shard").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection is these and what they point to.
+    #[test]
+    fn what_a_connection_keeps_stays_small() {
+        let sizes =
+            [size_of::<conn::Conn>(), size_of::<task::ConnTask>(), size_of::<talk::Talk>(), size_of::<Private>()];
+        let limits = [400, 344, 200, 64];
+        assert!(sizes.iter().zip(limits).all(|(&size, limit)| size <= limit), "{sizes:?}");
     }
 }

@@ -9,7 +9,7 @@ use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Na
 use trunkline_log::Pin;
 
 use crate::DisconnectReason;
-use crate::shard::conn::{Conn, Private, Segment};
+use crate::shard::conn::{Conn, Private, Segment, VolatileEvent};
 use crate::shard::frames::{Frames, List, Source};
 use crate::socket::Socket;
 
@@ -94,7 +94,7 @@ impl Outbound {
         }
         if conn.is_clear() && after <= delivery.position() {
             self.say(key, after, item);
-        } else if !matches!(item, Private::Volatile { .. }) || !(conn.blocked || conn.catching_up) {
+        } else if !matches!(item, Private::Volatile(_)) || !(conn.blocked || conn.catching_up) {
             // A volatile item may wait for the entries of its own turn, not for the wire or for what is behind.
             conn.passing.push_back((after, item));
             if !conn.blocked {
@@ -115,7 +115,8 @@ impl Outbound {
         }
         let item = match item {
             // Its offset must be neither before what the client was given nor after what it may still lack.
-            Private::Volatile { ns, event, compress } => {
+            Private::Volatile(volatile) => {
+                let VolatileEvent { ns, event, compress } = *volatile;
                 let Some(seat) = conn.seats.iter().find(|seat| !seat.left && *seat.socket.namespace_name() == ns)
                 else {
                     return;
