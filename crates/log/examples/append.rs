@@ -1,6 +1,8 @@
 //! What an append costs: CPU time an entry by size of batch, latency of a commit, and how long a large log takes to open.
 //! Run by hand: `cargo run --release -p trunkline-log --example append -- DIR [fsync]`; DIR is made, and should be empty.
 
+#![allow(clippy::print_stdout, reason = "it is a program that prints")]
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;

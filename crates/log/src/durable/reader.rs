@@ -120,7 +120,9 @@ impl Reader<'_> {
     fn acts(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
         let since = {
             let state = self.shared.state();
-            let newest = state.segments.back().map_or(0, |segment| segment.index.last_ms);
+            // Of a record: a segment without any was begun after whatever the server was down for.
+            let newest = state.segments.iter().rev().find_map(|segment| segment.index.blocks.last());
+            let newest = newest.map_or(0, |block| block.last_ms);
             newest.saturating_sub(millis(state.keep.entries))
         };
         let mut acts = Vec::new();

@@ -125,7 +125,8 @@ fn keys_have_a_bound() {
 #[test]
 fn old_pages_are_read_while_segments_come_and_go() {
     let options = DurableOptions { max_bytes: 60_000, segment_bytes: 2000, ..options(0, 0) };
-    let log = Arc::new(Durable::open(folder(), options).expect("an empty folder"));
+    let dir = folder();
+    let log = Arc::new(Durable::open(&dir, options).expect("an empty folder"));
     let reader = {
         let log = log.clone();
         std::thread::spawn(move || {

@@ -78,7 +78,8 @@ fn entries_are_followed_while_they_are_written() {
 
 #[test]
 fn a_backup_of_a_running_log_opens_as_one_of_its_own() {
-    let (dir, to) = (folder(), folder().join("copy"));
+    let (dir, copies) = (folder(), folder());
+    let to = copies.join("copy");
     let log = Durable::open(&dir, options()).expect("an empty folder");
     append(&log, keyed("k", "kept", &[])).expect("the disk takes it");
     fill(&log, 20);
@@ -88,8 +89,8 @@ fn a_backup_of_a_running_log_opens_as_one_of_its_own() {
     assert_eq!((made.last.number(), made.segments > 2), (at_backup.len() as u64, true));
     assert!(backup(&dir, &to).is_err_and(|error| error.to_string().contains("not empty")));
     let mut epochs = vec![log.epoch()];
-    for _ in 0..2 {
-        let again = folder().join("restored");
+    for number in 0..2 {
+        let again = copies.join(format!("restored {number}"));
         backup(&to, &again).expect("a backup is a data directory as well");
         let restored = Durable::open(&again, options()).expect("a backup is sound");
         assert_eq!(names(&restored).expect("it is all kept"), at_backup);

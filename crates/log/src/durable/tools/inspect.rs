@@ -72,7 +72,7 @@ pub struct RoomReport {
 ///
 /// # Errors
 ///
-/// The directory cannot be read, holds a later version, or is damaged: then [`verify`](super::verify) tells all of it.
+/// The directory cannot be read, holds a later version, or is damaged: then [`verify`](super::verify()) tells all of it.
 pub fn inspect(dir: impl AsRef<Path>) -> Result<Inspection, OpenError> {
     let files = files(dir.as_ref())?;
     let meta = Meta::read(&files)?;
