@@ -15,20 +15,25 @@ fn is_unavailable(result: &Result<Appended, AppendError>) -> bool {
 
 #[test]
 fn a_full_disk_refuses_until_there_is_room() {
-    for room in 0..90 {
+    let long = "b".repeat(300);
+    for room in (0..350).step_by(5) {
         let machine = Machine::new(room as u64);
         let options = DurableOptions { segment_bytes: 300, ..DurableOptions::default() };
         let log = open(&machine, options.clone()).expect("an empty disk");
         append(&log, events(&["a"])).expect("there is room");
         machine.set_capacity(Some(machine.used() + room));
-        let refused = append(&log, keyed("k", "lost", &["b", "c"]));
+        let refused = append(&log, keyed("k", "lost", &[&long, "c"]));
         assert!(is_unavailable(&refused), "room {room}: {refused:?}");
         assert!(log.trouble().is_some());
         machine.set_capacity(None);
         append(&log, keyed("k", "kept", &["d"])).expect("a key that was refused is free");
         assert_eq!(log.trouble(), None);
+        // Its process is killed: closing would tidy up.
+        let epoch = log.epoch();
+        let storage = machine.process();
         drop(log);
-        let log = open(&machine, options).expect("nothing is left of what was refused");
+        let log = Durable::open_on(storage, options).expect("nothing is left of what was refused");
+        assert_eq!(log.epoch(), epoch, "room {room}: there was nothing to repair");
         assert_eq!(names(&log), Ok(vec!["a".to_owned(), "d".to_owned()]), "room {room}");
         assert_eq!(finish(log.answer(b"k")), Ok(Some("kept".into())));
     }
