@@ -2,6 +2,7 @@
 //! other, so that questions for the same place are answered by one read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use trunkline_delivery::{Entry, Position};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(shared: &Shared) {
             Asked::History(query, promise) => promise.keep(reader.history(&query)),
             Asked::Acts(promise) => promise.keep(reader.acts()),
         }
+        shared.blocks_read.store(reader.cache.missed, Ordering::Relaxed);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -175,6 +176,7 @@ impl Writer {
             self.open.file.sync().map_err(|error| self.fail(&error))?;
         }
         self.open.end += bytes.len() as u64;
+        self.shared.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

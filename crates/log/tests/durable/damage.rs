@@ -104,7 +104,9 @@ fn what_a_later_write_stands_behind_is_damage_after_a_restart_of_the_machine_as_
     let machine = Machine::new(1);
     let options = DurableOptions { fsync: true, ..DurableOptions::default() };
     let log = open(&machine, options.clone()).expect("an empty disk");
-    ["a", "b", "c"].map(|name| append(&log, events(&[name])).expect("the disk takes it"));
+    for name in ["a", "b", "c"] {
+        append(&log, events(&[name])).expect("the disk takes it");
+    }
     drop(log);
     machine.with_file("0000000001.log", |bytes| bytes[64 + 45] ^= 1);
     machine.reboot();

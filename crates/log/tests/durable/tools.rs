@@ -58,6 +58,23 @@ fn damage_is_reported_with_its_place() {
 }
 
 #[test]
+fn a_footer_that_a_crash_has_torn_is_no_damage() {
+    let dir = folder();
+    let log = Durable::open(&dir, options()).expect("an empty folder");
+    fill(&log, 30);
+    drop(log);
+    let path = dir.join("0000000002.log");
+    let bytes = fs::read(&path).expect("it is there");
+    fs::write(&path, &bytes[..bytes.len() - 20]).expect("it is ours");
+    let reports = verify(&dir).expect("it can be read");
+    assert!(reports.iter().all(|report| report.damage.is_none()), "{reports:?}");
+    assert_eq!(inspect(&dir).expect("it is sound").events, 60);
+    assert!(entries(&dir, Position::ZERO).expect("a directory").all(|stored| stored.is_ok()));
+    let log = Durable::open(&dir, options()).expect("it is made again");
+    assert_eq!(names(&log).expect("it is all kept").len(), 60);
+}
+
+#[test]
 fn entries_are_followed_while_they_are_written() {
     let dir = folder();
     let log = Durable::open(&dir, options()).expect("an empty folder");
