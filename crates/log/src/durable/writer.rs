@@ -146,8 +146,10 @@ impl Writer {
     /// Writes a group and shows what is in it.
     pub(super) fn commit(&mut self, mut group: Group) -> Result<(), AppendError> {
         let bytes = std::mem::take(&mut group.bytes);
-        let written = if bytes.is_empty() { Ok(()) } else { self.write(&bytes) };
+        // What needs no write does not show that the disk takes one.
+        let written = if bytes.is_empty() { self.check_failed() } else { self.write(&bytes) };
         match &written {
+            Ok(()) if bytes.is_empty() => {}
             Ok(()) => self.show(group),
             Err(error) => self.note_trouble(error),
         }

@@ -44,7 +44,7 @@ fn after_a_failed_sync_nothing_is_acknowledged() {
     let machine = Machine::new(1);
     let options = DurableOptions { fsync: true, ..DurableOptions::default() };
     let log = open(&machine, options.clone()).expect("an empty disk");
-    append(&log, events(&["a"])).expect("the disk takes it");
+    append(&log, keyed("old", "kept", &["a"])).expect("the disk takes it");
     machine.fail_to_sync(true);
     let same_group = [log.append(keyed("k", "x", &["b"])), log.append(keyed("k", "y", &["c"]))];
     for refused in same_group.map(finish) {
@@ -52,6 +52,8 @@ fn after_a_failed_sync_nothing_is_acknowledged() {
     }
     machine.fail_to_sync(false);
     assert!(is_unavailable(&append(&log, events(&["d"]))), "a sync is not tried again");
+    assert!(is_unavailable(&append(&log, events(&[]))), "nothing at all is taken");
+    assert_eq!(append(&log, keyed("old", "x", &[])), Ok(Appended::Known("kept".into())));
     assert!(log.trouble().is_some_and(|why| why.contains("restart the process")));
     assert_eq!(names(&log), Ok(vec!["a".to_owned()]), "what is committed can still be read");
     drop(log);
