@@ -37,6 +37,14 @@ pub trait Sink {
     }
     /// An entry ends the member: what is after `position` is not for it.
     fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, close: bool);
+    /// The member is in its namespace from this position on: its session begins.
+    fn began(&mut self, member: MemberKey, position: Position) {
+        let _ = (member, position);
+    }
+    /// An entry ends a member that is away: it cannot come back. The caller removes it.
+    fn ended_away(&mut self, member: MemberKey) {
+        let _ = member;
+    }
 }
 
 /// The members of one shard and its place in the log.
@@ -134,10 +142,10 @@ impl Delivery {
         self.members.find(ns, id)
     }
 
-    /// The connection of a member.
+    /// The connection of a member, unless it is away.
     #[must_use]
     pub fn conn_of(&self, member: MemberKey) -> Option<ConnKey> {
-        self.members.get(member).map(|member| member.conn)
+        self.members.get(member).filter(|member| !member.away).map(|member| member.conn)
     }
 
     /// The names of the rooms a member is in, without its own id and the namespace.
@@ -158,7 +166,7 @@ impl Delivery {
         self.members.is_in(member, room)
     }
 
-    /// The members that a target means right now, each once.
+    /// The members with a connection that a target means right now, each once.
     #[must_use]
     pub fn addressed(&self, target: &crate::Target) -> Vec<MemberKey> {
         // Before the end of an interval that is still open, and after every other.
@@ -171,7 +179,7 @@ impl Delivery {
                 found.push(member);
             }
         }
-        found.retain(|&member| !self.members.is_excepted(member, &resolved, NOW));
+        found.retain(|&member| !self.is_away(member) && !self.members.is_excepted(member, &resolved, NOW));
         found.sort_unstable();
         found.dedup();
         found

@@ -117,6 +117,11 @@ pub enum Item {
 }
 
 impl Item {
+    /// Whether it changes members, instead of being for their clients.
+    pub(crate) fn is_act(&self) -> bool {
+        matches!(self, Self::Entry(entry) if !entry.act.is_emit())
+    }
+
     /// Whom it is for.
     #[must_use]
     pub fn target(&self) -> &Target {

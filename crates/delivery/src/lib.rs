@@ -14,14 +14,17 @@
 //! What it leaves to others: bytes, frames and sockets (the shard's loop in `trunkline`), positions and storage
 //! (`trunkline-log`).
 
+mod away;
 mod delivery;
 mod entry;
 mod interest;
 mod members;
 mod mutant;
+mod offset;
 mod place;
 mod position;
 mod session;
+mod sessions;
 mod sweep;
 mod target;
 mod walk;
@@ -32,7 +35,9 @@ pub use interest::{Interest, MAX_SHARDS, ShardSet};
 pub use members::{ConnKey, MemberKey};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use offset::Offset;
 pub use place::{id_with_place, shard_of};
 pub use position::Position;
 pub use session::{Session, Stay};
+pub use sessions::{Ask, Claim, Kept, Refused, Sessions};
 pub use target::{Names, Room, SocketId, Target, To};

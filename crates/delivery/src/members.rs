@@ -14,7 +14,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::mutant::{Mutant, Wrong};
-use crate::{Names, Position, Room, SocketId, Target, To};
+use crate::{Names, Position, Room, SocketId, Stay, Target, To};
 
 /// A socket of this shard. Keys are used again after the member is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,10 @@ pub(crate) struct Member {
     /// Where its time in the namespace ended: nothing after this is for it.
     pub(crate) until: Position,
     pub(crate) lagging: bool,
+    /// It has no connection, and waits for one.
+    pub(crate) away: bool,
+    /// Its client has confirmed everything up to here; the end of time if nobody asks.
+    pub(crate) confirmed: Position,
     /// Removed while a walk was under way; its seats cover nothing.
     gone: bool,
     seats: SmallVec<[SeatRef; 2]>,
@@ -124,6 +128,8 @@ impl Members {
             stamp: 0,
             until: Position::MAX,
             lagging: false,
+            away: false,
+            confirmed: Position::MAX,
             gone: false,
             seats: SmallVec::new(),
         };
@@ -196,6 +202,22 @@ impl Members {
         open.filter(|(room, at)| room.seats[at.seat as usize].until == Position::MAX)
             .filter_map(|(room, _)| room.name.clone())
             .collect()
+    }
+
+    /// The rooms whose seats are still kept, the namespace left out.
+    pub(crate) fn stays(&self, key: MemberKey) -> Vec<Stay> {
+        let seats = self.get(key).map(|member| &member.seats[..]).unwrap_or_default();
+        let of = |at: &SeatRef| {
+            let room = &self.rooms[at.room.0 as usize];
+            let seat = &room.seats[at.seat as usize];
+            Some(Stay { room: room.name.clone()?, since: seat.since, until: seat.until })
+        };
+        seats.iter().filter_map(of).collect()
+    }
+
+    /// Calls this with every room, `None` for a namespace.
+    pub(crate) fn each_room(&self, mut call: impl FnMut(&Arc<str>, Option<&Room>)) {
+        self.rooms.iter().for_each(|(_, room)| call(&room.ns, room.name.as_ref()));
     }
 
     pub(crate) fn is_in(&self, key: MemberKey, room: Option<&str>) -> bool {

@@ -158,6 +158,6 @@ impl Delivery {
         member.lagging = false;
         self.laggards.behind -= 1;
         self.laggards.ready.remove(&(stood, key));
-        self.members.caught_up(key, self.position);
+        self.members.settle_later(key, self.position);
     }
 }

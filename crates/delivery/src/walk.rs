@@ -108,6 +108,9 @@ impl Delivery {
         if walk.position > member.until && !wrong.is(Mutant::EndedIsStillNamed) {
             return;
         }
+        if member.away && !walk.item.is_act() {
+            return;
+        }
         let again = member.stamp == stamp && !wrong.is(Mutant::TwiceInTwoRooms);
         match &walk.item {
             Item::Entry(entry) if is_emit(&walk.item) => {
@@ -138,7 +141,13 @@ impl Delivery {
     fn act(&mut self, entry: &Entry, member: MemberKey, sink: &mut impl Sink) {
         let at = entry.position;
         match &entry.act {
-            // Sessions are their shard's business, which wrote these.
+            // The first writing of a session is where its time in the namespace begins.
+            Act::Session(session) if session.as_of == Position::ZERO => {
+                if self.members.sit(member, None, at, false) {
+                    sink.began(member, at);
+                }
+            }
+            // What its shard has done already.
             Act::Emit { .. } | Act::Session(_) | Act::Data { .. } | Act::End => {}
             Act::Join(rooms) => {
                 for room in rooms.iter().filter(|room| self.members.act_join(member, room, at)) {
@@ -152,11 +161,15 @@ impl Delivery {
             }
             Act::Disconnect { close } => {
                 let rooms = self.members.rooms_of(member);
-                if self.members.stand_all(member, at)
-                    && let Some(conn) = self.conn_of(member)
-                {
-                    sink.ending(member, rooms);
-                    sink.disconnect(conn, member, at, *close);
+                if !self.members.stand_all(member, at) {
+                    return;
+                }
+                match self.conn_of(member) {
+                    Some(conn) => {
+                        sink.ending(member, rooms);
+                        sink.disconnect(conn, member, at, *close);
+                    }
+                    None => sink.ended_away(member),
                 }
             }
         }

@@ -161,6 +161,10 @@ fn look_alikes_are_data_alone_and_null_beside_attachments() {
     let beside = [&b"\x92"[..], look_alike, b"\xc4\x01x"].concat();
     check(&beside, r#"[null,{"_placeholder":true,"num":0}]"#);
     round_trip(look_alike, r#"{"_placeholder":true,"num":5}"#);
+    // Nor is there a number that names an attachment in part.
+    let half = b"\x82\xac_placeholder\xc3\xa3num\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00";
+    check(half, r#"{"_placeholder":true,"num":0.5}"#);
+    check(&[&b"\x92"[..], half, b"\xc4\x01x"].concat(), r#"[null,{"_placeholder":true,"num":0}]"#);
 }
 
 #[test]

@@ -291,6 +291,19 @@ fn nothing_comes_between_a_packet_and_its_attachments() {
 }
 
 #[test]
+fn a_decoder_is_reset_while_it_waits_and_used_again() {
+    let mut decoder = Decoder::default();
+    let head = Message::Text(r#"51-["x",{"_placeholder":true,"num":0}]"#.into());
+    assert_eq!(decoder.decode(V4, head.clone()), Ok(None));
+    drop(std::mem::take(&mut decoder));
+    assert!(!decoder.is_partial());
+    assert!(decoder.decode(V4, Message::Text(r#"2["y"]"#.into())).is_ok_and(|packet| packet.is_some()));
+    assert_eq!(decoder.decode(V4, head), Ok(None));
+    let bytes = Message::Binary(Bytes::from_static(b"abc"));
+    assert!(decoder.decode(V4, bytes).is_ok_and(|packet| packet.is_some()));
+}
+
+#[test]
 fn nesting_is_bounded_and_costs_nothing() {
     let nested = |levels: usize| format!("2[\"x\",{}{}]", "[".repeat(levels), "]".repeat(levels));
     round_trip(&nested(127), &[]);

@@ -8,19 +8,19 @@ use http::HeaderMap;
 use http::request::Parts;
 use tokio::runtime;
 use tokio::task::LocalSet;
-use trunkline_delivery::MAX_SHARDS;
+use trunkline_delivery::{Entry, MAX_SHARDS};
 use trunkline_engine::config::{CompressionOptions, Config, DeflateOptions};
 use trunkline_engine::http::{ConnectionError, Cookie, Cors};
 use trunkline_log::{Adapter, Memory, MemoryLimits};
 use trunkline_proto::{Message, Parser};
 
-use crate::BuildError;
 use crate::handler::States;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::raw::{EngineEvent, EngineSocket};
 use crate::server::{Options, Server, ServerCore};
 use crate::shard::Shard;
+use crate::{BuildError, Recovery};
 
 /// Builds a [`Server`]. Every option has the reference's name and default.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ pub struct ServerBuilder {
     shards: Option<usize>,
     memory: MemoryLimits,
     close_timeout: Duration,
+    recovery: Option<Recovery>,
     cleanup_empty_child_namespaces: bool,
     raw: Option<crate::raw::RawHandler>,
     transports: Option<Result<(), String>>,
@@ -46,6 +47,7 @@ impl ServerBuilder {
             shards: None,
             memory: MemoryLimits::default(),
             close_timeout: Duration::from_secs(10),
+            recovery: None,
             cleanup_empty_child_namespaces: false,
             raw: None,
             transports: None,
@@ -229,6 +231,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets clients come back to where they were after a broken connection; off by default.
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
     /// How long handlers that are running may go on when the server closes; 10 s by default. Then they are dropped where
     /// they wait.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
@@ -258,12 +266,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// If an option is out of its range, or the system gives no thread.
+    /// If an option is out of its range, the system gives no thread, or the log cannot be opened.
     pub async fn build(self) -> Result<Server, BuildError> {
-        self.build_now()
-    }
-
-    fn build_now(self) -> Result<Server, BuildError> {
         if let Some(Err(why)) = self.transports {
             return Err(BuildError::Config(why));
         }
@@ -273,27 +277,38 @@ impl ServerBuilder {
             return Err(BuildError::Config(format!("shards must be between 1 and {MAX_SHARDS}, not {shards}")));
         }
         let mailboxes = (0..shards.min(MAX_SHARDS)).map(|_| Arc::<Mailbox>::default()).collect();
-        let adapter: Arc<dyn Adapter> = Arc::new(Memory::new(self.memory));
+        let adapter: Arc<dyn Adapter> = match &self.recovery {
+            None => Arc::new(Memory::new(self.memory)),
+            Some(recovery) => recovery.open(&self.config, self.memory).await?,
+        };
         let own_ids = self.config.hooks.generate_id.is_some();
         let options = Options {
             parser: self.parser,
             cleanup_empty_child_namespaces: self.cleanup_empty_child_namespaces,
             close_timeout: self.close_timeout,
+            recovery: self.recovery,
             raw: self.raw,
         };
         let hub = Hub::new(adapter, mailboxes, own_ids);
         let core = Arc::new(ServerCore::new(Arc::new(self.config), options, hub, self.states));
-        let threads = (0..core.shards()).map(|index| start_shard(index, core.clone()));
+        let acts = core.sessions_kept().await.map_err(|error| BuildError::Config(error.to_string()))?;
+        let threads = (0..core.shards()).map(|index| start_shard(index, core.clone(), acts.clone()));
         let threads = threads.collect::<std::io::Result<Vec<_>>>()?;
         Ok(Server::start(core, threads))
     }
 }
 
-fn start_shard(index: usize, core: Arc<ServerCore>) -> std::io::Result<std::thread::JoinHandle<()>> {
+fn start_shard(
+    index: usize,
+    core: Arc<ServerCore>,
+    acts: Arc<[Arc<Entry>]>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("trunkline-{index}")).spawn(move || {
         let local = LocalSet::new();
         let shard = Shard::new(index, core.clone());
+        shard.restore(&acts);
+        drop(acts);
         let run = std::panic::AssertUnwindSafe(|| local.block_on(&runtime, shard.run()));
         if std::panic::catch_unwind(run).is_err() {
             core.break_down(index);

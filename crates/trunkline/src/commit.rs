@@ -29,12 +29,12 @@ pub(crate) struct BatchCommit(Mutex<Outcome>);
 
 #[derive(Debug, Default)]
 struct Outcome {
-    result: Option<Result<Vec<Position>, AppendError>>,
+    result: Option<Result<Appended, AppendError>>,
     waiting: Vec<Waker>,
 }
 
 impl BatchCommit {
-    pub(crate) fn resolve(&self, result: Result<Vec<Position>, AppendError>) {
+    pub(crate) fn resolve(&self, result: Result<Appended, AppendError>) {
         let waiting = {
             let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             outcome.result = Some(result);
@@ -42,14 +42,20 @@ impl BatchCommit {
         };
         waiting.into_iter().for_each(Waker::wake);
     }
-}
 
-/// The positions of a batch that has no key.
-pub(crate) fn positions(result: Result<Appended, AppendError>) -> Result<Vec<Position>, AppendError> {
-    result.map(|appended| match appended {
-        Appended::New(positions) => positions,
-        Appended::Known(_) => Vec::new(),
-    })
+    /// Resolves with what became of the batch.
+    pub(crate) fn outcome(self: Arc<Self>) -> impl Future<Output = Result<Appended, AppendError>> + Send {
+        std::future::poll_fn(move |cx| {
+            let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match &outcome.result {
+                Some(result) => Poll::Ready(result.clone()),
+                None => {
+                    outcome.waiting.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
 }
 
 impl Commit {
@@ -71,7 +77,11 @@ impl Future for Commit {
             State::Batch(batch, index) => {
                 let mut outcome = batch.0.lock().unwrap_or_else(PoisonError::into_inner);
                 match &outcome.result {
-                    Some(Ok(positions)) => Poll::Ready(positions.get(*index).copied().ok_or(EmitError::Closed)),
+                    Some(Ok(Appended::New(positions))) => {
+                        Poll::Ready(positions.get(*index).copied().ok_or(EmitError::Closed))
+                    }
+                    // Only batches with a key are, and their entries have no commit of their own.
+                    Some(Ok(Appended::Known(_))) => Poll::Ready(Err(EmitError::Closed)),
                     Some(Err(error)) => Poll::Ready(Err(EmitError::Append(error.clone()))),
                     None => {
                         outcome.waiting.push(cx.waker().clone());

@@ -60,7 +60,7 @@ impl SocketEmitter {
         match event_of(event, args) {
             Ok(event) if self.volatile => {
                 self.socket.told_outgoing(&event);
-                self.socket.send_volatile(&event);
+                self.socket.send_volatile(event, self.compress);
                 Commit::known(Ok(self.socket.server().hub().distributed()))
             }
             Ok(event) => self.socket.emit_event(event, self.compress),
@@ -75,7 +75,7 @@ impl SocketEmitter {
     /// [`AckError::Timeout`] when the answer did not come in time; one that comes later is ignored.
     pub async fn emit_with_ack<T: DeserializeOwned>(&self, event: &str, data: impl Serialize) -> Result<T, AckError> {
         let args = Args::serialize(&data).map_err(|error| AckError::Emit(EmitError::Serialize(error.to_string())))?;
-        let answer = self.socket.ask(event, args, self.timeout).await?;
+        let answer = self.socket.ask_flagged(event, args, self.timeout, self.compress).await?;
         answer.extract().map_err(|error| AckError::Decode(error.to_string()))
     }
 }

@@ -24,6 +24,13 @@ pub const NAMESPACE_NAME: usize = 1024;
 /// Rooms that one socket may be in. Joining one more does nothing but log a line.
 pub const ROOMS_PER_SOCKET: usize = 100_000;
 
+/// How often the session of a connected socket is written again, in milliseconds, at a pong: its receipt, and what keeps it
+/// within what the log holds.
+pub const SESSION_REWRITE_MS: u64 = 60_000;
+
+/// Bytes of the key of a publish. One that is longer is answered with an error.
+pub const KEY_BYTES: usize = 1024;
+
 /// Packets in the body of one POST.
 pub const PACKETS_PER_POST: usize = 10_000;
 

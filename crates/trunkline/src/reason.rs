@@ -27,6 +27,11 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
+    /// Whether the client may come back to its session: the connection ended, nobody said that the socket should.
+    pub(crate) const fn is_recoverable(self) -> bool {
+        !matches!(self, Self::ParseError | Self::ClientNamespaceDisconnect | Self::ServerNamespaceDisconnect)
+    }
+
     /// The reference's word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,5 +1,9 @@
 //! The server: its namespaces, its shards, and the way an entry takes to the log.
 
+mod namespaces;
+
+pub(crate) use self::namespaces::auth_value;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -8,21 +12,22 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use bytestring::ByteString;
-use trunkline_delivery::{Act, Cast, Room, SocketId, Target};
+use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::{Batch, NewEntry};
-use trunkline_proto::Parser;
+use trunkline_log::{AppendError, Appended, Batch, Keyed, NewEntry, ReadError};
+use trunkline_proto::{Parser, Version};
 
-use crate::commit::{BatchCommit, positions};
+use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
 use crate::handler::States;
+use crate::handler::dispatch::guarded_call;
 use crate::hub::Hub;
+use crate::keyed::Tries;
 use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
 use crate::raw::RawHandler;
 use crate::shard::CastOut;
-use crate::{Commit, ConnectError, Namespace, ServerBuilder, limits, shard};
+use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, shard};
 
 /// A Socket.IO server. Cloning is cheap; all clones are the same server.
 ///
@@ -78,19 +83,26 @@ type NamespaceListener = Box<dyn Fn(&Namespace) + Send + Sync>;
 pub(crate) struct ServerCore {
     pub(crate) config: Arc<Config>,
     pub(crate) options: Options,
+    log: u32,
+    started: std::time::Instant,
     hub: Hub,
     states: States,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
     dynamic: RwLock<Vec<Arc<NamespaceCore>>>,
     room_listeners: RwLock<Vec<RoomListener>>,
     namespace_listeners: RwLock<Vec<NamespaceListener>>,
+    /// A listener for outgoing events was registered somewhere: looking for them costs something a delivery.
+    outgoing_listeners: AtomicBool,
     next_shard: AtomicUsize,
     connections: AtomicUsize,
     closed: AtomicBool,
     /// A shard has ended by a fault of ours.
     broken: AtomicBool,
     closing: tokio::sync::Notify,
+    /// Set when everything has ended.
+    gone: tokio::sync::OnceCell<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    tries: Tries,
 }
 
 /// Options of the server that are not the engine's.
@@ -99,6 +111,7 @@ pub(crate) struct Options {
     pub(crate) cleanup_empty_child_namespaces: bool,
     /// How long running handlers may go on when the server closes.
     pub(crate) close_timeout: std::time::Duration,
+    pub(crate) recovery: Option<Recovery>,
     /// Takes Engine.IO messages itself; there is no Socket.IO then.
     pub(crate) raw: Option<RawHandler>,
 }
@@ -176,13 +189,17 @@ impl Server {
 
     /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of
     /// it is gone. Clients see their transport close and come back when a server is there again. Handlers that are
-    /// running may finish within [`ServerBuilder::close_timeout`]. Calling it twice is no error.
+    /// running may finish within [`ServerBuilder::close_timeout`]. Calling it twice is no error: every call waits for the
+    /// same end.
     pub async fn close(&self) {
         let core = self.core();
-        if core.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        core.closed.store(true, Ordering::Release);
         core.closing.notify_waiters();
+        core.gone.get_or_init(|| self.end()).await;
+    }
+
+    async fn end(&self) {
+        let core = self.core();
         for shard in core.hub.shards() {
             let (done, gone) = tokio::sync::oneshot::channel();
             shard.send(Command::Shutdown { done });
@@ -211,11 +228,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Calls the application's code; a panic in it ends this call and nothing else.
-fn guarded(what: &str, call: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
-        tracing::error!(what, "a listener panicked");
-    }
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
 fn with_slash(name: &str) -> String {
@@ -227,23 +241,84 @@ impl ServerCore {
         Self {
             config,
             options,
+            log: Offset::log_of(hub.adapter().epoch()),
+            started: std::time::Instant::now(),
             hub,
             states,
             namespaces: RwLock::default(),
             dynamic: RwLock::default(),
             room_listeners: RwLock::default(),
             namespace_listeners: RwLock::default(),
+            outgoing_listeners: AtomicBool::new(false),
             next_shard: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
+            gone: tokio::sync::OnceCell::new(),
             threads: Mutex::default(),
+            tries: Tries::default(),
         }
+    }
+
+    /// When the server started; the shards' clocks count from here.
+    pub(crate) fn started(&self) -> std::time::Instant {
+        self.started
+    }
+
+    /// Whether clients can come back: then memberships are written into the log.
+    pub(crate) fn records(&self) -> bool {
+        self.options.recovery.is_some()
+    }
+
+    /// What offsets say of the log.
+    pub(crate) fn log_name(&self) -> u32 {
+        self.log
+    }
+
+    /// What offsets say of the log, for a connection whose client can come back.
+    pub(crate) fn log_for(&self, version: Version, handshake: &Handshake) -> Option<u32> {
+        let recovery = self.options.recovery.as_ref()?;
+        (version == Version::V4 && recovery.covers(handshake)).then_some(self.log)
+    }
+
+    /// The table of sessions of one shard.
+    pub(crate) fn new_sessions(&self) -> Sessions {
+        let Some(recovery) = &self.options.recovery else { return Sessions::new(0, 0) };
+        Sessions::new(millis(recovery.window), recovery.sessions.div_ceil(self.shards()))
+    }
+
+    /// What sessions are rebuilt from, if clients can come back; and tells the log for how long it has to keep that.
+    pub(crate) async fn sessions_kept(&self) -> Result<Arc<[Arc<Entry>]>, ReadError> {
+        let Some(recovery) = &self.options.recovery else { return Ok(Arc::default()) };
+        self.hub.adapter().keep(recovery.keep(&self.config));
+        Ok(self.hub.adapter().acts().await?.into())
+    }
+
+    /// For how long a session that is not written again can be claimed.
+    pub(crate) fn session_life_ms(&self) -> u64 {
+        self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.session_life(&self.config)))
     }
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    pub(crate) fn tries(&self) -> &Tries {
+        &self.tries
+    }
+
+    /// Appends a batch that has a key, behind what this thread has emitted before.
+    pub(crate) fn append_keyed(
+        self: &Arc<Self>,
+        entries: Vec<NewEntry>,
+        keyed: Keyed,
+    ) -> impl Future<Output = Result<Appended, AppendError>> + Send + use<> {
+        let commit = match shard::current(self) {
+            Some(shard) => shard.append_keyed(entries, keyed),
+            None => self.append_from_outside(Batch { entries, keyed: Some(keyed) }),
+        };
+        commit.outcome()
     }
 
     pub(crate) fn states(&self) -> &States {
@@ -310,24 +385,29 @@ impl ServerCore {
         if let Some(shard) = shard::current(self) {
             return shard.emit(entry);
         }
-        let mut append = self.hub.adapter().append(Batch { entries: vec![entry], keyed: None });
+        Commit::in_batch(self.append_from_outside(Batch { entries: vec![entry], keyed: None }), 0)
+    }
+
+    /// Appends from a thread that is no shard of this server.
+    fn append_from_outside(self: &Arc<Self>, batch: Batch) -> Arc<BatchCommit> {
+        let mut append = self.hub.adapter().append(batch);
         let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let commit = Arc::new(BatchCommit::default());
         match ready {
             Poll::Ready(result) => {
                 self.hub.distribute(None);
-                commit.resolve(positions(result));
+                commit.resolve(result);
             }
             Poll::Pending => {
                 let (server, commit) = (self.clone(), commit.clone());
                 self.mailbox(0).send(Command::Drive(Box::pin(async move {
                     let result = append.await;
                     server.hub.distribute(None);
-                    commit.resolve(positions(result));
+                    commit.resolve(result);
                 })));
             }
         }
-        Commit::in_batch(commit, 0)
+        commit
     }
 
     /// Sends a cast behind what this thread has emitted before.
@@ -339,102 +419,21 @@ impl ServerCore {
         }
     }
 
-    pub(crate) fn namespace(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
-        if let Some(found) = self.find_namespace(name) {
-            return found;
-        }
-        let parent = {
-            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
-            let parent = dynamic.iter().find(|ns| ns.matcher.as_ref().is_some_and(|m| m.matches_literally(name)));
-            parent.cloned()
-        };
-        self.add_namespace(name, |name| match &parent {
-            Some(parent) => parent.child(name),
-            None => Arc::new(NamespaceCore::new(name, None)),
-        })
-    }
-
-    pub(crate) fn find_namespace(&self, name: &str) -> Option<Arc<NamespaceCore>> {
-        self.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    fn add_namespace(
-        self: &Arc<Self>,
-        name: &str,
-        make: impl FnOnce(&str) -> Arc<NamespaceCore>,
-    ) -> Arc<NamespaceCore> {
-        let core = {
-            let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-            // Several clients may have asked for it at once: the first one made it.
-            if let Some(found) = namespaces.get(name) {
-                return found.clone();
-            }
-            let core = make(name);
-            namespaces.insert(core.name().clone(), core.clone());
-            core
-        };
-        if name != "/" {
-            let ns = Namespace::new(self.clone(), core.clone());
-            let listeners = self.namespace_listeners.read().unwrap_or_else(PoisonError::into_inner);
-            for call in listeners.iter() {
-                guarded("on_new_namespace", || call(&ns));
-            }
-        }
-        core
-    }
-
-    /// The namespace that a client asks for, made if a dynamic one takes the name.
-    pub(crate) async fn admit(self: &Arc<Self>, asked: Asked) -> Result<Arc<NamespaceCore>, ConnectError> {
-        if let Some(found) = self.find_namespace(&asked.name) {
-            return Ok(found);
-        }
-        let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for parent in dynamic {
-            let Some(matcher) = &parent.matcher else { continue };
-            if matcher.matches(asked.clone()).await {
-                let known = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).len();
-                if known >= limits::DYNAMIC_NAMESPACES {
-                    return Err(ConnectError::new("too many namespaces"));
-                }
-                return Ok(self.add_namespace(&asked.name, |name| parent.child(name)));
-            }
-        }
-        Err(ConnectError::new("Invalid namespace"))
-    }
-
-    /// A socket of this namespace has gone: an empty child goes with it, if that was asked for.
-    pub(crate) fn leave_namespace(&self, ns: &Arc<NamespaceCore>) {
-        let last = ns.sockets.fetch_sub(1, Ordering::AcqRel) == 1;
-        if !last || !ns.is_child || !self.options.cleanup_empty_child_namespaces {
-            return;
-        }
-        let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-        if ns.sockets.load(Ordering::Acquire) == 0 && namespaces.get(ns.name()).is_some_and(|n| Arc::ptr_eq(n, ns)) {
-            namespaces.remove(ns.name());
-            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
-            dynamic.iter().for_each(|parent| parent.forget_child(ns));
-        }
-    }
-
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
-        for call in listeners.iter() {
-            guarded("on_room_event", || call(event));
-        }
+        listeners.iter().for_each(|call| guarded_call("a listener of room events", || call(event)));
+    }
+
+    pub(crate) fn expect_outgoing_listeners(&self) {
+        self.outgoing_listeners.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_outgoing_listeners(&self) -> bool {
+        self.outgoing_listeners.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_room_listeners(&self) -> bool {
         !self.room_listeners.read().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// Handlers often hold the server itself; letting go of them lets go of it.
-    fn forget_handlers(&self) {
-        let namespaces = std::mem::take(&mut *self.namespaces.write().unwrap_or_else(PoisonError::into_inner));
-        namespaces.into_values().for_each(|ns| ns.clear_listeners());
-        let dynamic = std::mem::take(&mut *self.dynamic.write().unwrap_or_else(PoisonError::into_inner));
-        dynamic.into_iter().for_each(|ns| ns.clear_listeners());
-        self.room_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.namespace_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -442,9 +441,4 @@ impl fmt::Debug for ServerCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerCore").field("shards", &self.shards()).finish_non_exhaustive()
     }
-}
-
-/// A namespace's name as text of JSON `auth`, for matchers.
-pub(crate) fn auth_value(auth: Option<&ByteString>) -> serde_json::Value {
-    auth.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| serde_json::json!({}))
 }

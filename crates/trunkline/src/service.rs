@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use http::request::Parts;
 pub use http::{HeaderValue, Request, Response};
 use http_body_util::Either;
 use tokio::sync::oneshot;
-use tower_layer::Layer;
+pub use tower_layer::Layer;
 pub use tower_service::Service;
 use trunkline_delivery::{id_with_place, shard_of};
 pub use trunkline_engine::http::Body;
@@ -27,13 +28,18 @@ use crate::Server;
 use crate::handshake::{Handshake, header_lines};
 use crate::mailbox::{Command, NewSession, NewWire, PostBody, Reply};
 use crate::server::ServerCore;
-use crate::shard::{self, ConnRef};
+use crate::shard;
 
 /// The peer's address of a connection, put into a request's extensions by whoever accepted it.
 ///
 /// [`Server::serve`] does it. Under axum, a middleware can copy it from `ConnectInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// Says that a connection is encrypted, put into a request's extensions by whoever accepted it: handlers then find
+/// [`Handshake::secure`] true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
 
 /// A layer that puts the server before an application: `Router::new().route(..).layer(io.layer())`.
 #[derive(Clone, Debug)]
@@ -63,6 +69,8 @@ impl Server {
     ///
     /// It takes the requests under the configured path and leaves all others alone. WebSocket upgrades need the
     /// server beneath to support them, as `axum::serve` and hyper `with_upgrades` do.
+    ///
+    /// Without a framework it is put before a service with the trait [`Layer`], which is tower's.
     #[must_use]
     pub fn layer(&self) -> SocketIoLayer {
         SocketIoLayer { endpoint: Endpoint::new(self.core().clone()) }
@@ -214,14 +222,16 @@ impl Endpoint {
                 Transport::Polling => self.handshake_polling(&parts, version, &query).await,
                 Transport::WebSocket => self.handshake_websocket(&mut parts, version, &query).await,
             },
-            Route::Session { sid, version, upgrade: true, .. } => self.upgrade(&mut parts, sid, version).await,
-            Route::Session { transport: Transport::WebSocket, sid, version, .. } => {
-                self.wrong_transport(&parts, sid, version).await
+            Route::Session { sid, version, upgrade: true, query, .. } => {
+                self.upgrade(&mut parts, sid, version, &query).await
+            }
+            Route::Session { transport: Transport::WebSocket, sid, version, query, .. } => {
+                self.wrong_transport(&parts, sid, version, &query).await
             }
             Route::Session { sid, version, method, query, .. } => match method {
                 SessionMethod::Get => self.poll(&parts, sid, version, &query).await,
                 SessionMethod::Post => self.post(&parts, sid, version, &query, body).await,
-                SessionMethod::Other => self.touch(&parts, sid, version).await,
+                SessionMethod::Other => self.touch(&parts, sid, version, &query).await,
             },
         }
     }
@@ -254,7 +264,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let context = ReplyContext::prepare(&self.server.config, parts, Some(&sid));
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let (reply, answer) = oneshot::channel();
         let b64 = query.b64 || query.j.is_some();
         let session = NewSession { sid, version, handshake, b64, wire: NewWire::Polling(reply) };
@@ -273,7 +283,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, true);
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let server = self.server.clone();
         self.take_stream(parts, move |stream, leftover| {
             let wire = NewWire::WebSocket { stream, leftover, deflate: negotiated.deflate };
@@ -286,21 +296,21 @@ impl Endpoint {
         response
     }
 
-    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
-        let answer = self.ask(shard, |reply| Command::ProbeBegin { sid, version, reply }).await;
-        let conn = match answer {
-            Some(Reply::Go(conn)) => Some(conn),
-            Some(Reply::NoUpgrade) => None,
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
+    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
+        let (shard, sid) = self.place_of(sid);
+        let answer = self.ask(shard, |reply| Command::ProbeBegin { sid: sid.clone(), version, reply }).await;
+        let goes_on = match answer {
+            Some(Reply::Go) => true,
+            Some(Reply::NoUpgrade) => false,
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, false);
         let server = self.server.clone();
         self.take_stream(parts, move |stream, leftover| {
             // Refused ones are closed right after the 101, as the reference does.
-            if let Some(conn) = conn {
+            if goes_on {
                 let deflate = negotiated.deflate;
-                server.mailbox(shard).send(Command::Probe { conn, stream, leftover, deflate });
+                server.mailbox(shard).send(Command::Probe { sid, stream, leftover, deflate });
             }
         });
         response
@@ -324,28 +334,29 @@ impl Endpoint {
         }
     }
 
-    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
-        let refusal = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
-            Some(Reply::UnknownSid) | None => Refusal::UNKNOWN_SID,
-            _ => Refusal::TRANSPORT_MISMATCH,
+    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
+        let (shard, sid) = self.place_of(sid);
+        let answer = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
+            // The session polls, which is not what this request says.
+            Some(Reply::Go) => Some(Reply::TransportMismatch),
+            other => other,
         };
-        self.refuse(parts, refusal)
+        self.refuse(parts, refusal_of(answer.as_ref(), query))
     }
 
-    async fn touch(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
+    async fn touch(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
+        let (shard, sid) = self.place_of(sid);
         match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
-            Some(Reply::Go(_)) => engine::method_not_served(),
-            other => self.refuse(parts, refusal_of(other.as_ref())),
+            Some(Reply::Go) => engine::method_not_served(),
+            other => self.refuse(parts, refusal_of(other.as_ref(), query)),
         }
     }
 
     async fn poll(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
         let (reply, answer) = oneshot::channel();
-        self.server.mailbox(shard).send(Command::Poll { sid, version, reply });
+        self.server.mailbox(shard).send(Command::Poll { sid, version, tag: tag_of(query), reply });
         self.poll_answer(parts, &context, version, query, answer.await)
     }
 
@@ -364,7 +375,7 @@ impl Endpoint {
                 engine::poll_response(&self.server.config, context, payload, query.j.as_deref(), compress)
             }
             Ok(Reply::Overlap) => engine::bad_request_empty(),
-            other => self.refuse(parts, refusal_of(other.ok().as_ref())),
+            other => self.refuse(parts, refusal_of(other.ok().as_ref(), query)),
         }
     }
 
@@ -373,14 +384,17 @@ impl Endpoint {
         B: http_body::Body<Error: Send> + Send + 'static,
         B::Data: Send,
     {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
-        let conn = match self.ask(shard, |reply| Command::PostBegin { sid, version, reply }).await {
-            Some(Reply::Go(conn)) => conn,
+        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, tag: tag_of(query), reply }).await
+        {
+            Some(Reply::Go) => {}
+            // It was taken before; the answer to that was lost.
+            Some(Reply::Taken) => return engine::post_ok(&context),
             Some(Reply::Overlap) => return engine::bad_request_empty(),
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
-        };
-        let mut running = RunningPost { server: &self.server, shard, conn, close: Some(true) };
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
+        }
+        let mut running = RunningPost { server: &self.server, shard, sid: sid.clone(), close: Some(true) };
         let binary = engine::is_octet_stream(&parts.headers);
         if binary && version == Version::V4 {
             return engine::bad_request_empty();
@@ -405,10 +419,15 @@ impl Endpoint {
         drop(running);
         let headers = self.server.options.raw.as_ref().map(|_| header_lines(&parts.headers).into());
         let body = PostBody { body, binary, headers };
-        match self.ask(shard, |reply| Command::Post { conn, body, reply }).await {
+        match self.ask(shard, |reply| Command::Post { sid, body, reply }).await {
             Some(Reply::Taken) => engine::post_ok(&context),
-            _ => self.refuse(parts, Refusal::UNKNOWN_SID),
+            _ => self.refuse(parts, refusal_of(None, query)),
         }
+    }
+
+    /// The shard that answers for a session, and the session's id to be shared.
+    fn place_of(&self, sid: String) -> (usize, Arc<str>) {
+        (shard_of(&sid, self.server.shards()), sid.into())
     }
 
     async fn ask(&self, shard: usize, command: impl FnOnce(oneshot::Sender<Reply>) -> Command) -> Option<Reply> {
@@ -422,7 +441,7 @@ impl Endpoint {
 struct RunningPost<'a> {
     server: &'a ServerCore,
     shard: usize,
-    conn: ConnRef,
+    sid: Arc<str>,
     /// Whether the session ends; `None` when all went well.
     close: Option<bool>,
 }
@@ -430,18 +449,28 @@ struct RunningPost<'a> {
 impl Drop for RunningPost<'_> {
     fn drop(&mut self) {
         if let Some(close) = self.close {
-            let conn = self.conn;
-            self.server.mailbox(self.shard).send(Command::PostFailed { conn, close });
+            let sid = self.sid.clone();
+            self.server.mailbox(self.shard).send(Command::PostFailed { sid, close });
         }
     }
 }
 
-fn refusal_of(reply: Option<&Reply>) -> Refusal {
-    match reply {
-        Some(Reply::TransportMismatch | Reply::NoUpgrade) => Refusal::TRANSPORT_MISMATCH,
-        Some(Reply::ProtocolMismatch) => Refusal::PROTOCOL_MISMATCH,
-        _ => Refusal::UNKNOWN_SID,
-    }
+/// Why a request of a session is refused, with what of its query is to blame.
+/// What makes a request different from every other of its session, as a number; 0 if it does not say.
+fn tag_of(query: &Query) -> u64 {
+    let Some(t) = &query.t else { return 0 };
+    let mut hasher = std::hash::DefaultHasher::new();
+    t.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
+fn refusal_of(reply: Option<&Reply>, query: &Query) -> Refusal {
+    let (refusal, blamed) = match reply {
+        Some(Reply::TransportMismatch | Reply::NoUpgrade) => (Refusal::TRANSPORT_MISMATCH, query.get("transport")),
+        Some(Reply::ProtocolMismatch) => (Refusal::PROTOCOL_MISMATCH, query.get("EIO")),
+        _ => (Refusal::UNKNOWN_SID, query.get("sid")),
+    };
+    refusal.with_detail(blamed.unwrap_or_default())
 }
 
 impl fmt::Debug for Endpoint {

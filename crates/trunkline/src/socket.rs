@@ -1,28 +1,32 @@
 //! A client's place in one namespace, as handlers hold it. The handle can be kept and used from any task; what it does
 //! is done by the shard that its connection lives on.
 
-use std::collections::BTreeMap;
+mod listeners;
+mod rooms;
+mod session;
+
+pub(crate) use self::session::Shared;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Act, Room, SocketId, Target};
-use trunkline_proto::{Args, Body, Codec, Event, Version};
+use trunkline_proto::{Args, Codec, Event, Version};
 
 use crate::acks::OpenAcks;
 use crate::emit::{event_of, refused};
 use crate::handler::{Listeners, States};
-use crate::mailbox::{Command, RoomChange};
+use crate::mailbox::Command;
 use crate::namespace::NamespaceCore;
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
-use crate::shard::{ConnRef, Private};
+use crate::shard::{ConnRef, Private, VolatileEvent};
 use crate::{AckError, Commit, EmitError, Handshake, Namespace};
 
 /// A client in one namespace.
@@ -42,7 +46,8 @@ struct Inner {
     connection: Arc<Connection>,
     auth: ByteString,
     connected: AtomicBool,
-    data: Mutex<BTreeMap<String, Value>>,
+    recovered: bool,
+    shared: Arc<Shared>,
     acks: OpenAcks,
     /// The rooms it was in when it ended.
     last_rooms: OnceLock<Vec<Room>>,
@@ -58,6 +63,8 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) websocket: AtomicBool,
+    /// Engine.IO messages that its wire has not taken yet.
+    pub(crate) unsent: AtomicUsize,
 }
 
 /// Where a new socket belongs.
@@ -71,7 +78,13 @@ pub(crate) struct Place {
 }
 
 impl Socket {
-    pub(crate) fn new(place: Place, id: SocketId, auth: Option<ByteString>) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        id: SocketId,
+        auth: Option<ByteString>,
+        shared: Arc<Shared>,
+        recovered: bool,
+    ) -> Self {
         let Place { server, ns, shard, conn, codec, connection } = place;
         Self(Arc::new(Inner {
             id,
@@ -83,7 +96,8 @@ impl Socket {
             connection,
             auth: auth.unwrap_or_else(|| ByteString::from_static("{}")),
             connected: AtomicBool::new(false),
-            data: Mutex::default(),
+            recovered,
+            shared,
             acks: OpenAcks::default(),
             last_rooms: OnceLock::new(),
             rooms_gone: AtomicBool::new(false),
@@ -125,12 +139,6 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.0.connected.load(Ordering::Acquire)
-    }
-
-    /// Whether this connection continues an earlier one. Recovery comes with a durable log; until then it is false.
-    #[must_use]
-    pub fn recovered(&self) -> bool {
-        false
     }
 
     /// The first request of the connection.
@@ -225,7 +233,17 @@ impl Socket {
     ///
     /// As [`Socket::emit_with_ack`].
     pub async fn ask(&self, event: &str, args: Args, timeout: Option<Duration>) -> Result<Args, AckError> {
-        let answer = self.question(event, args)?;
+        self.ask_flagged(event, args, timeout, true).await
+    }
+
+    pub(crate) async fn ask_flagged(
+        &self,
+        event: &str,
+        args: Args,
+        timeout: Option<Duration>,
+        compress: bool,
+    ) -> Result<Args, AckError> {
+        let answer = self.question(event, args, compress)?;
         let answer = match timeout {
             None => answer.await,
             Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| AckError::Timeout(Vec::new()))?,
@@ -233,7 +251,7 @@ impl Socket {
         answer.map_err(|_| AckError::Disconnected)
     }
 
-    fn question(&self, event: &str, args: Args) -> Result<oneshot::Receiver<Args>, AckError> {
+    fn question(&self, event: &str, args: Args, compress: bool) -> Result<oneshot::Receiver<Args>, AckError> {
         let event = event_of(event, Ok(args)).map_err(AckError::Emit)?;
         if !self.is_connected() {
             return Err(AckError::Disconnected);
@@ -241,7 +259,7 @@ impl Socket {
         self.told_outgoing(&event);
         let id = self.0.ns.next_ack_id();
         let answer = self.0.acks.open(id);
-        self.send_packet(&Body::Event { id: Some(id), event });
+        self.send_question(id, &event, compress);
         Ok(answer)
     }
 
@@ -290,92 +308,20 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Joins one room or several. When it resolves, every later event of the room will come.
-    ///
-    /// After the socket has ended it does nothing.
-    pub async fn join(&self, rooms: impl IntoRooms) {
-        self.change_rooms(RoomChange::Join(rooms.into_rooms().to_vec())).await;
+    /// Sends the answer to an event, behind everything emitted before.
+    pub(crate) fn send_ack(&self, id: u64, args: &Args) {
+        self.send_private(Private::Messages(self.0.codec.ack(self.namespace_name(), id, args)));
     }
 
-    /// Leaves one room or several. When it resolves, no later event of the room comes.
-    pub async fn leave(&self, rooms: impl IntoRooms) {
-        self.change_rooms(RoomChange::Leave(rooms.into_rooms().to_vec())).await;
+    pub(crate) fn send_volatile(&self, event: Event, compress: bool) {
+        let volatile = VolatileEvent { ns: self.namespace_name().clone(), event, compress };
+        self.send_private(Private::Volatile(Box::new(volatile)));
     }
 
-    /// The rooms it is in, its own id left out. In `on_disconnecting` those that it was in, afterwards none.
-    pub async fn rooms(&self) -> Vec<Room> {
-        if self.0.rooms_gone.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        match self.0.last_rooms.get() {
-            Some(rooms) => rooms.clone(),
-            None => self.change_rooms(RoomChange::Show).await,
-        }
-    }
-
-    async fn change_rooms(&self, change: RoomChange) -> Vec<Room> {
-        if let Some(shard) = self.own_shard() {
-            return shard.change_rooms(self.0.conn, self.namespace_name(), change);
-        }
-        let (done, rooms) = oneshot::channel();
-        let ns = self.namespace_name().clone();
-        self.mail(Command::Rooms { conn: self.0.conn, ns, change, done });
-        rooms.await.unwrap_or_default()
-    }
-
-    /// Makes the client leave this namespace; with `close` its whole connection ends, with every namespace on it.
-    ///
-    /// What was emitted to it before still reaches it. An official client does not come back by itself after this.
-    pub fn disconnect(&self, close: bool) {
-        let (conn, ns) = (self.0.conn, self.namespace_name().clone());
-        match self.own_shard() {
-            Some(shard) => shard.disconnect(conn, &ns, close),
-            None => self.mail(Command::Disconnect { conn, ns, close }),
-        }
-    }
-
-    /// Sets a value of `socket.data`, which other handlers and [`Broadcast::fetch_sockets`] see.
-    ///
-    /// # Errors
-    ///
-    /// If the value is no JSON.
-    pub fn set_data(&self, key: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
-        let value = serde_json::to_value(value)?;
-        self.lock_data().insert(key.into(), value);
-        Ok(())
-    }
-
-    /// A value of `socket.data`, `None` if it is not set or of another type.
-    #[must_use]
-    pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = self.lock_data().get(key)?.clone();
-        serde_json::from_value(value).ok()
-    }
-
-    /// All of `socket.data` as a JSON object.
-    #[must_use]
-    pub fn data_json(&self) -> Value {
-        Value::Object(self.lock_data().iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn lock_data(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
-        self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a packet of this namespace to the client, behind everything emitted before.
-    pub(crate) fn send_packet(&self, body: &Body) {
-        let ns = self.namespace_name();
-        let messages = match body {
-            Body::Ack { id, args } => self.0.codec.ack(ns, *id, args),
-            Body::Event { id, event } => self.0.codec.event(ns, *id, event, None),
-            Body::Connect { .. } | Body::Disconnect | Body::ConnectError { .. } => return,
-        };
-        self.send_private(Private::Messages(messages));
-    }
-
-    pub(crate) fn send_volatile(&self, event: &Event) {
-        let messages = self.0.codec.event(self.namespace_name(), None, event, None);
-        self.send_private(Private::Volatile(messages));
+    /// Sends an event that asks for an answer, behind everything emitted before.
+    fn send_question(&self, id: u64, event: &Event, compress: bool) {
+        let messages = self.0.codec.event(self.namespace_name(), Some(id), event, None);
+        self.send_private(Private::Event { messages, compress, volatile: false });
     }
 
     fn send_private(&self, item: Private) {
@@ -386,6 +332,14 @@ impl Socket {
                 let after = self.server().hub().distributed();
                 self.mail(Command::Private { conn, after, item });
             }
+        }
+    }
+
+    /// Ends the connection under it without a word, as a broken wire would: its client comes back.
+    pub(crate) fn close_transport(&self) {
+        match self.own_shard() {
+            Some(shard) => shard.close_transport(self.0.conn),
+            None => self.mail(Command::Close { conn: self.0.conn }),
         }
     }
 
@@ -446,6 +400,10 @@ impl Socket {
     pub(crate) fn forget_rooms(&self) {
         self.0.rooms_gone.store(true, Ordering::Release);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartialEq for Socket {

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tower_layer::Layer;
+use trunkline::service::Layer;
 use trunkline::{Args, PeerAddress, Server, Socket};
 
 const PAGE: &str = r#"<!doctype html>

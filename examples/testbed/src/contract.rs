@@ -33,7 +33,7 @@ pub(crate) async fn server(settings: &Settings) -> Result<Server, Refused> {
     if settings.flag("WS_DEFLATE", false)? {
         builder = builder.per_message_deflate(512);
     }
-    let io = crate::build(builder).await?;
+    let io = crate::build(settings.recovery(builder, settings.flag("CSR", false)?)?).await?;
     for name in ["/", "/chat", "/other"] {
         application(&io.of(name));
     }

@@ -3,6 +3,7 @@
 
 mod bench;
 mod contract;
+mod delivery;
 mod engine_suites;
 mod settings;
 mod socketio_suites;
@@ -45,7 +46,7 @@ async fn run() -> Result<(), Refused> {
         "eio-client-suite" => engine_suites::client(&settings).await?,
         "sio5-suite" => socketio_suites::protocol(&settings).await?,
         "sio-client-suite" => socketio_suites::client(&settings).await?,
-        "delivery" => return Err(Refused("MODE=delivery needs recovery, which is not built yet".to_owned())),
+        "delivery" => delivery::server(&settings).await?,
         other => return Err(Refused(format!("MODE={other} is not known"))),
     };
     let listeners = listen(settings.port, both_families).await?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use trunkline::proto::Parser;
 use trunkline::service::{Body, Request, Response, Service};
+use trunkline::{Recovery, ServerBuilder};
 
 /// Why the testbed does not start: one sentence.
 #[derive(Debug)]
@@ -31,16 +32,30 @@ impl Settings {
             Ok(other) => return Err(Refused(format!("PARSER={other} is not known"))),
         };
         let mode = env::var("MODE").unwrap_or_else(|_| "contract".to_owned());
-        for later in ["CSR", "RECOVERY", "DATA_DIR", "REDIS_URL"] {
-            if env::var(later).is_ok_and(|value| !matches!(value.as_str(), "" | "0")) {
-                return Err(Refused(format!("{later} needs recovery, which is not built yet")));
-            }
+        if env::var("REDIS_URL").is_ok_and(|value| !value.is_empty()) {
+            return Err(Refused("REDIS_URL needs the cluster, which is not built yet".to_owned()));
         }
         Ok(Self { mode, port: number("PORT", 3000)?, parser })
     }
 
     pub(crate) fn millis(&self, name: &str, otherwise: u64) -> Result<Duration, Refused> {
         number(name, otherwise).map(Duration::from_millis)
+    }
+
+    pub(crate) fn text(&self, name: &str, otherwise: &str) -> String {
+        env::var(name).unwrap_or_else(|_| otherwise.to_owned())
+    }
+
+    /// Recovery as the environment asks for it, or as the mode does.
+    pub(crate) fn recovery(&self, builder: ServerBuilder, on: bool) -> Result<ServerBuilder, Refused> {
+        if !on {
+            return Ok(builder);
+        }
+        let recovery = match env::var("DATA_DIR") {
+            Ok(dir) if !dir.is_empty() => Recovery::durable(dir),
+            _ => Recovery::memory(),
+        };
+        Ok(builder.recovery(recovery))
     }
 
     pub(crate) fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Refused> {

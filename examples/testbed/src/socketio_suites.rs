@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trunkline::{Args, Bytes, ConnectError, Data, Namespace, Server, Socket, TryData};
+use trunkline::{Args, Bytes, ConnectError, Data, Namespace, Recovery, Server, Socket, TryData};
 
 use crate::settings::{Refused, Settings};
 
@@ -30,10 +30,11 @@ pub(crate) async fn protocol(_: &Settings) -> Result<Server, Refused> {
 
 /// `MODE=sio-client-suite`.
 pub(crate) async fn client(_: &Settings) -> Result<Server, Refused> {
-    let builder = Server::builder().ping_interval(Duration::from_secs(2)).allow_request(|_| async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        Ok(())
-    });
+    let builder =
+        Server::builder().recovery(Recovery::memory()).ping_interval(Duration::from_secs(2)).allow_request(|_| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(())
+        });
     let io = crate::build(builder).await?;
     io.middleware(async |socket: Socket| {
         if socket.handshake().query("fail").is_some() {

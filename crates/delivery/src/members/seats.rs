@@ -104,16 +104,25 @@ impl Members {
             std::mem::take(&mut self.closing).into_iter().partition(|&(until, _)| until <= passed);
         self.closing = later;
         for (_, key) in due {
-            // A member behind still needs its seats; they are settled when it has caught up.
-            let behind = self.get(key).is_some_and(|member| member.lagging);
-            if !behind || self.wrong.is(Mutant::SettlesWhileLagging) {
-                self.settle(key, passed);
+            // A member behind still needs its seats; they are settled when it has caught up. One that may come back
+            // needs them until its client has confirmed what they brought.
+            let Some(member) = self.get(key) else { continue };
+            if !member.lagging || self.wrong.is(Mutant::SettlesWhileLagging) {
+                self.settle(key, passed.min(member.confirmed));
             }
         }
     }
 
-    /// The member has caught up with `passed`: its closed seats can go once what it was given is written.
-    pub(crate) fn caught_up(&mut self, key: MemberKey, passed: Position) {
+    /// A seat as it was written.
+    pub(crate) fn seat(&mut self, key: MemberKey, room: Option<&Room>, since: Position, until: Position) {
+        let Some(member) = self.get(key) else { return };
+        let ns = member.ns.clone();
+        let room = self.room_or_new(&ns, room);
+        self.push_seat(key, room, since, until);
+    }
+
+    /// The member has `passed` this: its closed seats can go once what it was given is written.
+    pub(crate) fn settle_later(&mut self, key: MemberKey, passed: Position) {
         let closed = |at: &SeatRef| self.rooms[at.room.0 as usize].seats[at.seat as usize].until != Position::MAX;
         if self.get(key).is_some_and(|member| member.seats.iter().any(closed)) {
             self.closing.push((passed, key));

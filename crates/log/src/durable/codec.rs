@@ -85,6 +85,8 @@ fn put_session(out: &mut Vec<u8>, session: &Session) {
     put_maybe(out, session.user.as_ref(), |out, user| put_data(out, user.as_bytes()));
     put_maybe(out, session.valid_until, put_number);
     put_data(out, session.data.as_bytes());
+    put_number(out, session.epoch);
+    put_number(out, session.written);
     for position in [session.start, session.confirmed, session.as_of] {
         put_number(out, position.number());
     }
@@ -178,6 +180,8 @@ fn session(input: &mut Input<'_>) -> Result<Session, Wrong> {
         user: input.maybe(Input::name)?,
         valid_until: input.maybe(Input::number)?,
         data: input.text()?,
+        epoch: input.number()?,
+        written: input.number()?,
         start: input.position()?,
         confirmed: input.position()?,
         as_of: input.position()?,

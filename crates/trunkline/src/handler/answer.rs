@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 
 use serde::Serialize;
-use trunkline_proto::{Args, Body};
+use trunkline_proto::Args;
 
 use crate::handler::{Context, HandlerFuture};
 use crate::{Error, Socket};
@@ -73,9 +73,10 @@ impl AckSender {
         self.target = None;
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an answer is given away")]
     fn answer(&mut self, args: Args) {
         if let Some((socket, id)) = self.target.take() {
-            socket.send_packet(&Body::Ack { id, args });
+            socket.send_ack(id, &args);
         }
     }
 }

@@ -77,7 +77,7 @@ fn call_one(socket: &Socket, event: Event, ack: Option<AckSender>, listener: &Li
 
 /// Runs the extractors and makes the handler's future; answers itself where an extractor refuses.
 fn start(socket: &Socket, event: Event, ack: Option<AckSender>, handler: &dyn AnyHandler) -> Option<HandlerFuture> {
-    let context = Context { socket: socket.clone(), event: Some(event), ack, reason: None };
+    let context = Context { socket: socket.clone(), event: Some(event), ack, reason: None, batch: None };
     match handler.call(context) {
         Ok(future) => Some(future),
         Err(refused) => {
@@ -149,7 +149,7 @@ pub(crate) fn middlewares(socket: &Socket) -> Option<crate::handler::MiddlewareF
     let socket = socket.clone();
     Some(Box::pin(async move {
         for middleware in middlewares {
-            let context = Context { socket: socket.clone(), event: None, ack: None, reason: None };
+            let context = Context { socket: socket.clone(), event: None, ack: None, reason: None, batch: None };
             let verdict = middleware.call(context).map_err(|rejection| {
                 ConnectError::new(rejection.0.message()).with_data(serde_json::json!({ "code": rejection.0.code() }))
             })?;
@@ -184,7 +184,7 @@ pub(crate) fn ended(socket: &Socket, reason: DisconnectReason) -> HandlerFuture 
 /// Runs handlers one after another. A panic ends the one that it is in.
 async fn run_all(socket: Socket, handlers: Vec<Arc<dyn AnyHandler>>, reason: Option<DisconnectReason>) {
     for handler in handlers {
-        let context = Context { socket: socket.clone(), event: None, ack: None, reason };
+        let context = Context { socket: socket.clone(), event: None, ack: None, reason, batch: None };
         match catch_unwind(AssertUnwindSafe(|| handler.call(context))) {
             Ok(Ok(mut future)) => poll_fn(|cx| poll_handler(&mut future, cx)).await,
             Ok(Err(refused)) => answer::refuse(&socket, None, None, &refused.1.0),
@@ -199,4 +199,11 @@ pub(crate) fn poll_handler(handler: &mut HandlerFuture, cx: &mut std::task::Cont
         tracing::error!("a handler panicked; the event ends, the connection goes on");
         Poll::Ready(())
     })
+}
+
+/// Calls a listener that runs within a shard's turn: one that panics does not take the shard along.
+pub(crate) fn guarded_call(what: &str, call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!("{what} panicked");
+    }
 }

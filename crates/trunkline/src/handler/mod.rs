@@ -10,8 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub(crate) use answer::AckSender;
 pub use answer::{Ack, IntoAnswer};
+pub(crate) use answer::{AckSender, refuse};
 pub(crate) use extract::States;
 pub use extract::{Auth, Data, EventName, FromContext, Rejection, State, TryData};
 pub(crate) use table::{AnyListener, Listener, Listeners};
@@ -19,7 +19,7 @@ pub use table::{ListenerId, Unhandled};
 
 use trunkline_proto::Event;
 
-use crate::{ConnectError, DisconnectReason, Socket};
+use crate::{Batch, ConnectError, DisconnectReason, Error, Key, Socket};
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) type MiddlewareFuture = Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send>>;
@@ -31,6 +31,8 @@ pub struct Context {
     pub(crate) event: Option<Event>,
     pub(crate) ack: Option<AckSender>,
     pub(crate) reason: Option<DisconnectReason>,
+    /// What a keyed handler fills.
+    pub(crate) batch: Option<Batch>,
 }
 
 impl Context {
@@ -78,6 +80,53 @@ pub trait Handler<M>: Send + Sync + 'static {
     fn takes_ack() -> bool;
     #[doc(hidden)]
     fn check(states: &States);
+}
+
+/// A handler that is registered with [`crate::Namespace::on_keyed`]: as [`Handler`], but it takes a [`Batch`] to fill and
+/// returns `Result<T, trunkline::Error>` with a serialisable `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a valid handler of a keyed event",
+    label = "not a valid keyed handler",
+    note = "it is `Fn(extractors..) -> impl Future<Output = Result<T, trunkline::Error>> + Send` of at most 8 arguments, one of them `Batch`",
+    note = "each argument is an extractor: `Batch`, `Socket`, `Data<T>`, `TryData<T>`, `Args`, `State<T>`, `Auth<T>`, `EventName`, or your own `FromContext`"
+)]
+pub trait KeyedHandler<M>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn call(&self, context: Context) -> Result<AnswerFuture, Box<(Context, Rejection)>>;
+    #[doc(hidden)]
+    fn check(states: &States);
+}
+
+pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Result<trunkline_proto::Args, Error>> + Send>>;
+
+/// A keyed handler whose types are forgotten, with the function that finds the key.
+struct ErasedKeyed<H, K, T, M>(Arc<H>, K, std::marker::PhantomData<fn() -> (T, M)>);
+
+impl<H, K, T, M> AnyHandler for ErasedKeyed<H, K, T, M>
+where
+    H: KeyedHandler<M>,
+    K: Fn(&T) -> Key + Send + Sync + 'static,
+    T: serde::de::DeserializeOwned + 'static,
+    M: 'static,
+{
+    fn call(&self, mut context: Context) -> Result<HandlerFuture, Box<(Context, Rejection)>> {
+        let said = match <Data<T> as FromContext>::from_context(&mut context) {
+            Ok(Data(said)) => said,
+            Err(rejection) => return Err(Box::new((context, rejection))),
+        };
+        let handler = self.0.clone();
+        Ok(crate::keyed::run(context, (self.1)(&said), move |context| handler.call(context)))
+    }
+}
+
+pub(crate) fn erase_keyed<H, K, T, M>(key: K, handler: H) -> Arc<dyn AnyHandler>
+where
+    H: KeyedHandler<M>,
+    K: Fn(&T) -> Key + Send + Sync + 'static,
+    T: serde::de::DeserializeOwned + 'static,
+    M: 'static,
+{
+    Arc::new(ErasedKeyed(Arc::new(handler), key, std::marker::PhantomData))
 }
 
 /// An async function that lets a socket into a namespace, or refuses it.
@@ -151,6 +200,31 @@ macro_rules! handlers {
 
             fn takes_ack() -> bool {
                 false $(|| $arg::TAKES_ACK)*
+            }
+
+            fn check(states: &States) {
+                $($arg::check(states);)*
+            }
+        }
+
+        #[allow(non_snake_case, unused_mut, unused_variables, clippy::allow_attributes,
+            reason = "the case of no arguments uses none of it")]
+        impl<F, Fut, T, $($arg),*> KeyedHandler<(T, $($arg,)*)> for F
+        where
+            F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<T, Error>> + Send + 'static,
+            T: serde::Serialize,
+            $($arg: FromContext,)*
+        {
+            fn call(&self, mut context: Context) -> Result<AnswerFuture, Box<(Context, Rejection)>> {
+                $(
+                    let $arg = match $arg::from_context(&mut context) {
+                        Ok(found) => found,
+                        Err(rejection) => return Err(Box::new((context, rejection))),
+                    };
+                )*
+                let future = self($($arg),*);
+                Ok(Box::pin(async move { Ok(trunkline_proto::Args::serialize(&future.await?)?) }))
             }
 
             fn check(states: &States) {

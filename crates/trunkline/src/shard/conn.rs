@@ -12,10 +12,11 @@ use trunkline_delivery::{MemberKey, Position};
 use trunkline_engine::wheel::Millis;
 use trunkline_engine::wire::Writer;
 use trunkline_proto::heartbeat::Heartbeat;
-use trunkline_proto::{EnginePacket, Messages, Version};
+use trunkline_proto::{EnginePacket, Event, Messages, Version};
 
 use crate::DisconnectReason;
 use crate::mailbox::{PostBody, Reply};
+use crate::receipt::Receipt;
 use crate::shard::frames::{FrameKind, List};
 use crate::socket::Socket;
 
@@ -27,20 +28,32 @@ pub(crate) struct ConnRef {
 }
 
 /// Something for one connection that is ordered after a position but not kept in the log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
-    /// A Socket.IO packet that is dropped unless it can be written at once.
-    Volatile(Messages),
+    /// An event that is dropped unless it can be written at once; it is encoded where it gets its place.
+    Volatile(Box<VolatileEvent>),
+    /// An event that is not kept in the log; a volatile one is dropped unless it can be written at once.
+    Event { messages: Messages, compress: bool, volatile: bool },
     /// A frame of the WebSocket itself.
     Frame(Bytes),
     /// An Engine.IO packet.
     Engine(EnginePacket),
+    /// An Engine.IO message of the application, which is told when the wire has taken it.
+    Tracked(EnginePacket, Receipt),
     /// The last of a socket: this packet, if there is one to be sent, and then nothing more of its namespace.
     Farewell { member: MemberKey, messages: Messages },
     /// The end of the connection, when everything before it is written.
     Finish,
+}
+
+/// A volatile event for one client, which carries what the client has as its offset.
+#[derive(Clone, Debug)]
+pub(crate) struct VolatileEvent {
+    pub(crate) ns: Arc<str>,
+    pub(crate) event: Event,
+    pub(crate) compress: bool,
 }
 
 /// Output of this turn.
@@ -58,9 +71,17 @@ pub(crate) enum Outlet {
     /// A WebSocket, and what of a frame the kernel has not taken yet.
     WebSocket { writer: Writer, unsent: Vec<u8> },
     /// Long-polling: writable while a GET is parked.
-    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool },
+    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool, seen: Seen },
     /// Nowhere any more.
     Gone,
+}
+
+/// The last requests of a polling session, by what makes each one different (`t`); 0 where there is none. Browsers and
+/// boxes on the way send a request again when its connection breaks, without the client knowing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) get: u64,
+    pub(crate) post: u64,
 }
 
 /// A socket of the connection, as the shard sees it.
@@ -70,8 +91,13 @@ pub(crate) struct Seat {
     pub(crate) socket: Socket,
     /// It has ended: it joins nothing any more, and its client may join the namespace anew beside it.
     pub(crate) ending: bool,
-    /// Its farewell has been said: nothing more is delivered to it.
+    /// Its farewell is in the output: nothing more is delivered to it. It goes when that is written, for until then the
+    /// wire may block, and what was before has to be delivered again.
     pub(crate) left: bool,
+    /// The last entry in its output, or where it began: what a passing event gives as offset.
+    pub(crate) offset: Position,
+    /// The last entry that its outgoing catch-all listeners were told; one that is put back comes again.
+    pub(crate) told: Position,
 }
 
 /// Something for the connection's task.
@@ -124,15 +150,21 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     /// Some of its members are behind; cleared when all stand at the head.
     pub(crate) catching_up: bool,
+    /// The application has ended it: what the peer still says is not taken.
+    pub(crate) finish_asked: bool,
     /// The end of the connection is in what is unsent.
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
     pub(crate) ping_owed: bool,
+    /// Up to where everything was written before the last ping: what its pong confirms.
+    pub(crate) pinged: Option<Position>,
     /// It is not read at the moment, because its handlers are behind.
     pub(crate) paused: bool,
     /// An upgrade has been probed: waiting polls are released.
     pub(crate) probed: bool,
     pub(crate) upgrade_timed_out: bool,
+    /// Tracked messages that the wire took and the application was not told of yet.
+    pub(crate) flushed: usize,
     pub(crate) orders: Vec<Order>,
     pub(crate) deadlines: Deadlines,
     /// It is over, for this reason; its task ends it.
@@ -156,11 +188,14 @@ impl Conn {
             pending: SmallVec::new(),
             passing: VecDeque::new(),
             touched: false,
+            finish_asked: false,
             finishing: false,
             ping_owed: false,
+            pinged: None,
             paused: false,
             probed: false,
             upgrade_timed_out: false,
+            flushed: 0,
             orders: Vec::new(),
             deadlines,
             closed: None,
@@ -174,6 +209,13 @@ impl Conn {
             self.closed = Some(reason);
             self.waker.wake_by_ref();
         }
+    }
+
+    /// The wire has taken a tracked message.
+    pub(crate) fn handed_over(&mut self, receipt: Receipt) {
+        receipt.handed_over();
+        self.flushed += 1;
+        self.waker.wake_by_ref();
     }
 
     /// Writes what is left of the last frame. True when all of it is gone.
@@ -235,6 +277,11 @@ impl Conn {
     /// From now on the seat is not found by its namespace.
     pub(crate) fn end_seat(&mut self, member: MemberKey) {
         self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.ending = true);
+    }
+
+    /// Whether this member's farewell is in the output, and nothing more is for it.
+    pub(crate) fn set_left(&mut self, member: MemberKey, left: bool) {
+        self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = left);
     }
 
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {

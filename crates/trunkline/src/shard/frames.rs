@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
-use trunkline_delivery::{Act, Cast, CastKind, Entry};
+use trunkline_delivery::{Act, Cast, CastKind, Entry, Offset, Position};
 use trunkline_proto::ws::{self, Deflater};
 use trunkline_proto::{Codec, EnginePacket, Event, Message, Messages};
+
+use crate::shard::conn::Private;
 
 /// What a receiver's frames depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(crate) struct FrameKind {
     pub(crate) codec: Codec,
     /// The smallest message that is deflated on this WebSocket, if it negotiated that.
     pub(crate) deflate: Option<usize>,
+    /// What offsets say of the log, if its clients can come back: then events carry them.
+    pub(crate) log: Option<u32>,
 }
 
 /// A list of entries: the last one and the list before it.
@@ -30,38 +34,58 @@ impl List {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Entry(Arc<Entry>),
-    Cast(Arc<Cast>),
+    /// A cast, and up to where entries stand before it.
+    Cast(Arc<Cast>, Position),
+}
+
+impl FrameKind {
+    /// The messages of an event that stands at (or behind) this position. One that asks for an answer carries no
+    /// offset: its last argument is the client's own way to answer.
+    pub(crate) fn event(self, ns: &str, id: Option<u64>, event: &Event, at: Position) -> Messages {
+        let offset = self.log.filter(|_| id.is_none()).map(|log| Offset { log, position: at }.to_string());
+        self.codec.event(ns, id, event, offset.as_deref())
+    }
 }
 
 impl Source {
-    fn event(&self) -> Option<(&str, Option<u64>, &Event, bool)> {
+    fn event(&self) -> Option<(&str, Option<u64>, &Event, bool, Position)> {
         match self {
             Self::Entry(entry) => match &entry.act {
-                Act::Emit { event, compress } => Some((&entry.target.ns, None, event, *compress)),
+                Act::Emit { event, compress } => Some((&entry.target.ns, None, event, *compress, entry.position)),
                 _ => None,
             },
-            Self::Cast(cast) => {
+            Self::Cast(cast, at) => {
                 let id = if let CastKind::Ack(id) = cast.kind { Some(id) } else { None };
-                Some((&cast.target.ns, id, &cast.event, cast.compress))
+                Some((&cast.target.ns, id, &cast.event, cast.compress, *at))
             }
         }
+    }
+
+    /// The event that it brings, if it brings one.
+    pub(crate) fn emitted(&self) -> Option<&Event> {
+        self.event().map(|(_, _, event, ..)| event)
     }
 
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Entry(a), Self::Entry(b)) => Arc::ptr_eq(a, b),
-            (Self::Cast(a), Self::Cast(b)) => Arc::ptr_eq(a, b),
+            (Self::Cast(a, _), Self::Cast(b, _)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
 
     pub(crate) fn compress(&self) -> bool {
-        self.event().is_none_or(|(.., compress)| compress)
+        self.event().is_none_or(|(.., compress, _)| compress)
+    }
+
+    /// It as something that one connection keeps for itself.
+    pub(crate) fn into_private(self, kind: FrameKind) -> Private {
+        Private::Event { messages: self.messages(kind), compress: self.compress(), volatile: false }
     }
 
     /// The messages of it, for a polling answer.
-    pub(crate) fn messages(&self, codec: Codec) -> Messages {
-        self.event().map_or_else(Messages::new, |(ns, id, event, _)| codec.event(ns, id, event, None))
+    pub(crate) fn messages(&self, kind: FrameKind) -> Messages {
+        self.event().map_or_else(Messages::new, |(ns, id, event, _, at)| kind.event(ns, id, event, at))
     }
 }
 
@@ -157,8 +181,8 @@ impl Frames {
             return frame.clone();
         }
         let mut out = Vec::new();
-        if let Some((ns, id, event, compress)) = slot.source.event() {
-            for message in kind.codec.event(ns, id, event, None) {
+        if let Some((ns, id, event, compress, at)) = slot.source.event() {
+            for message in kind.event(ns, id, event, at) {
                 put_message(message, kind, compress, &mut self.deflater, &mut out);
             }
         }
@@ -168,8 +192,8 @@ impl Frames {
     }
 
     /// Appends one message as a WebSocket frame.
-    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, out: &mut Vec<u8>) {
-        put_message(message, kind, true, &mut self.deflater, out);
+    pub(crate) fn put(&mut self, message: Message, kind: FrameKind, compress: bool, out: &mut Vec<u8>) {
+        put_message(message, kind, compress, &mut self.deflater, out);
     }
 
     fn path(&self, list: List) -> SmallVec<[u32; 8]> {

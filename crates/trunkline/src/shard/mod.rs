@@ -5,13 +5,16 @@ mod conn;
 mod core;
 mod frames;
 mod ids;
+mod moving;
 mod outbound;
 mod posts;
 mod probe;
+mod recover;
 mod requests;
 mod talk;
 mod task;
 mod turn;
+mod writing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -23,16 +26,18 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
-use trunkline_log::{AppendError, Appended, BoxFuture, NewEntry};
+use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry, Page, ReadError};
 use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
 
 use self::conn::Order;
-pub(crate) use self::conn::{ConnRef, Private};
+pub(crate) use self::conn::{ConnRef, Private, VolatileEvent};
 pub(crate) use self::core::CastOut;
 use self::core::Core;
 use self::ids::Ids;
+pub(crate) use self::moving::Moving;
+use crate::commit::BatchCommit;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
 use crate::socket::Socket;
@@ -42,7 +47,12 @@ use crate::{Commit, DisconnectReason, limits};
 const READ_BUFFER: usize = 64 * 1024;
 
 pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
+/// A socket whose rooms are asked for.
+type Show = (ConnRef, Arc<str>, oneshot::Sender<Vec<Room>>);
 type Appending = BoxFuture<Result<Appended, AppendError>>;
+/// A page, and after what it was asked for.
+type PageRead = (Position, Result<Page, ReadError>);
+type Reading = (Position, BoxFuture<Result<Page, ReadError>>);
 
 /// A shard, on its own thread.
 pub(crate) struct Shard {
@@ -52,6 +62,9 @@ pub(crate) struct Shard {
     mailbox: Arc<Mailbox>,
     /// Appends under way, in the order of `core.in_flight`.
     appends: RefCell<VecDeque<Appending>>,
+    /// The page for those behind that is being read, and one that has come.
+    reading: RefCell<Option<Reading>>,
+    page: RefCell<Option<PageRead>>,
     buffer: RefCell<Vec<u8>>,
     inflater: RefCell<Inflater>,
     ids: RefCell<Ids>,
@@ -60,8 +73,15 @@ pub(crate) struct Shard {
     turn_waker: RefCell<Option<Waker>>,
     /// Questions about members that wait for the walk.
     fetches: RefCell<Vec<(Target, FetchReply)>>,
+    shows: RefCell<Vec<Show>>,
+    /// Told when the walk is done.
+    walked: RefCell<Vec<oneshot::Sender<()>>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Batches that were not appended.
+    failures: Cell<u64>,
+    /// The last one was not.
+    failing: Cell<bool>,
     /// When it ends although handlers are running.
     ends_at: Cell<Option<Millis>>,
     tasks: Cell<usize>,
@@ -89,16 +109,22 @@ impl Shard {
         Rc::new(Self {
             index,
             mailbox: server.hub().shards()[index].clone(),
-            core: RefCell::new(Core::new(rhythm)),
+            core: RefCell::new(Core::new(rhythm, server.new_sessions(), server.hub().adapter().epoch())),
             appends: RefCell::default(),
+            reading: RefCell::default(),
+            page: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),
-            started: Instant::now(),
+            started: server.started(),
             turn_wanted: Cell::new(false),
             turn_waker: RefCell::default(),
             fetches: RefCell::default(),
+            shows: RefCell::default(),
+            walked: RefCell::default(),
             shutdown: RefCell::default(),
+            failures: Cell::new(0),
+            failing: Cell::new(false),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),
             active: Cell::new(None),
@@ -119,6 +145,11 @@ impl Shard {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// How many batches could not be appended so far.
+    fn failures(&self) -> u64 {
+        self.failures.get()
+    }
+
     /// Asks for a turn after the tasks that are ready now.
     pub(crate) fn want_turn(&self) {
         if !self.turn_wanted.replace(true)
@@ -132,6 +163,12 @@ impl Shard {
     pub(crate) fn emit(&self, entry: NewEntry) -> Commit {
         self.want_turn();
         self.core.borrow_mut().emit(entry)
+    }
+
+    /// Lets a batch with a key take its place.
+    pub(crate) fn append_keyed(&self, entries: Vec<NewEntry>, keyed: Keyed) -> Arc<BatchCommit> {
+        self.want_turn();
+        self.core.borrow_mut().append_keyed(entries, keyed)
     }
 
     pub(crate) fn cast(&self, cast: CastOut) {
@@ -148,6 +185,13 @@ impl Shard {
         if !written_anyway {
             self.want_turn();
         }
+    }
+
+    /// Ends a connection when everything that was sent to it on this thread before is written.
+    pub(crate) fn finish(&self, conn: ConnRef) {
+        let at = self.fence();
+        self.core.borrow_mut().finish(conn, at, self.now());
+        self.want_turn();
     }
 
     pub(crate) fn new_id(&self) -> String {
@@ -243,13 +287,7 @@ impl Shard {
             self.end_socket(conn, &name, at, DisconnectReason::ServerNamespaceDisconnect, messages);
         }
         if close {
-            let mut core = self.core.borrow_mut();
-            let by = self.now() + limits::CLOSE_GRACE_MS;
-            if let Some(found) = core.conn_mut(conn) {
-                found.deadlines.close_by = Some(by);
-            }
-            core.private_after(conn, at, Private::Finish);
-            core.schedule(conn.key);
+            self.core.borrow_mut().finish(conn, at, self.now());
         }
     }
 
@@ -267,6 +305,7 @@ impl Shard {
             found.orders.push(Order::Ended { ns: ns.clone(), reason });
             found.waker.wake_by_ref();
         }
+        core.forget_session(member);
         core.private_after(conn, at, Private::Farewell { member, messages });
         drop(core);
         if ended {
@@ -294,5 +333,18 @@ impl Shard {
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shard").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection is these and what they point to.
+    #[test]
+    fn what_a_connection_keeps_stays_small() {
+        let sizes =
+            [size_of::<conn::Conn>(), size_of::<task::ConnTask>(), size_of::<talk::Talk>(), size_of::<Private>()];
+        let limits = [400, 344, 200, 64];
+        assert!(sizes.iter().zip(limits).all(|(&size, limit)| size <= limit), "{sizes:?}");
     }
 }

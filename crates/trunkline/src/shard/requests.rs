@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tokio::sync::oneshot;
 use trunkline_delivery::ConnKey;
@@ -10,38 +10,55 @@ use trunkline_engine::wire;
 use trunkline_proto::heartbeat::Heartbeat;
 use trunkline_proto::{Codec, EnginePacket, Open, Version};
 
-use super::conn::{Conn, Deadlines, Order, Outlet};
+use super::conn::{Conn, Deadlines, Order, Outlet, Seen};
 use super::frames::FrameKind;
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
 use super::{ConnRef, FetchReply, Private, Shard};
 use crate::DisconnectReason;
-use crate::mailbox::{Command, NewSession, NewWire, Reply};
+use crate::mailbox::{Command, NewSession, NewWire, Reply, RoomChange};
 use crate::server::RoomEvent;
 use crate::socket::Connection;
 
 impl Shard {
     pub(super) fn obey(self: &Rc<Self>, command: Command) {
+        if let Some(to) = command.sid().and_then(|sid| self.moved_to(sid)) {
+            self.server.mailbox(to).send(command);
+            return;
+        }
         match command {
             Command::Open(session) => self.open(*session),
-            Command::Poll { sid, version, reply } => self.poll(&sid, version, reply),
-            Command::PostBegin { sid, version, reply } => self.begin_post(&sid, version, reply),
-            Command::Post { conn, body, reply } => self.order(conn, Order::Post(body, reply)),
-            Command::PostFailed { conn, close } => self.fail_post(conn, close),
+            Command::Poll { sid, version, tag, reply } => self.poll(&sid, version, tag, reply),
+            Command::PostBegin { sid, version, tag, reply } => self.begin_post(&sid, version, tag, reply),
+            Command::Post { sid, body, reply } => self.order(&sid, Order::Post(body, reply)),
+            Command::PostFailed { sid, close } => self.fail_post(&sid, close),
             Command::Touch { sid, version, reply } => {
-                let _ = reply.send(self.polling(&sid, version).map_or_else(|refused| refused, Reply::Go));
+                let _ = reply.send(self.polling(&sid, version).map_or_else(|refused| refused, |_| Reply::Go));
             }
             Command::ProbeBegin { sid, version, reply } => self.begin_probe(&sid, version, reply),
-            Command::Probe { conn, stream, leftover, deflate } => {
-                self.order(conn, Order::Probe { stream, leftover, deflate });
+            Command::Probe { sid, stream, leftover, deflate } => {
+                self.order(&sid, Order::Probe { stream, leftover, deflate });
             }
+            Command::Adopt(moving) => self.adopt(*moving),
+            Command::Forget { sid } => self.forget_moved(&sid),
             Command::Private { conn, after, item } => {
                 self.core.borrow_mut().private_after(conn, after, item);
+                self.want_turn();
+            }
+            Command::Finish { conn, after } => {
+                self.core.borrow_mut().finish(conn, after, self.now());
+                self.want_turn();
+            }
+            // What was joined before is an entry, which is to be walked first.
+            Command::Rooms { conn, ns, change: RoomChange::Show, done } if self.server.records() => {
+                self.shows.borrow_mut().push((conn, ns, done));
                 self.want_turn();
             }
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
+            Command::Close { conn } => self.close_transport(conn),
+            Command::Record { conn, ns } => self.record_session(conn, &ns),
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.
             Command::Fetch { target, reply } => self.fetches.borrow_mut().push((target, reply)),
@@ -67,7 +84,7 @@ impl Shard {
         let outlet = match new_wire {
             NewWire::Polling(reply) => {
                 parked = Some(reply);
-                Outlet::Polling { parked: None, b64, posting: false }
+                Outlet::Polling { parked: None, b64, posting: false, seen: Seen::default() }
             }
             NewWire::WebSocket { stream, leftover: early, deflate: negotiated } => {
                 let Ok((reader, writer)) = wire::open(stream) else { return };
@@ -77,8 +94,13 @@ impl Shard {
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
         };
-        let connection =
-            Arc::new(Connection { sid: sid.into(), version, handshake, websocket: AtomicBool::new(websocket) });
+        let connection = Arc::new(Connection {
+            sid: sid.into(),
+            version,
+            handshake,
+            websocket: AtomicBool::new(websocket),
+            unsent: AtomicUsize::new(0),
+        });
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);
@@ -90,12 +112,14 @@ impl Shard {
             scheduled: None,
         };
         let generation = core.next_generation();
-        let kind = FrameKind { codec, deflate };
+        let log = self.server.log_for(version, &connection.handshake);
+        let kind = FrameKind { codec, deflate, log };
         let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
-        self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);
+        // Before the client hears of its session: whoever knows that it is open finds it counted.
         self.server.count_connection(true);
+        self.greet(conn, &connection, websocket, parked);
         tokio::task::spawn_local(ConnTask::new(
             self.clone(),
             conn,
@@ -128,7 +152,12 @@ impl Shard {
         packets.extend(config.initial_packet.clone().map(EnginePacket::Message));
         match reply {
             Some(reply) => {
-                let _ = reply.send(Reply::Packets { packets, b64: true, compress: true });
+                // Who has cut its first request knows no session.
+                if reply.send(Reply::Packets { packets, b64: true, compress: true }).is_err()
+                    && let Some(found) = self.core.borrow_mut().conn_mut(conn)
+                {
+                    found.close(DisconnectReason::TransportError);
+                }
             }
             None => {
                 let mut core = self.core.borrow_mut();
@@ -154,7 +183,7 @@ impl Shard {
         }
     }
 
-    fn poll(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn poll(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let conn = match self.polling(sid, version) {
             Ok(conn) => conn,
             Err(refused) => {
@@ -165,7 +194,14 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let Some(found) = core.conn_mut(conn) else { return };
         let probing = found.deadlines.upgrade_by.is_some() && found.probed;
-        let Outlet::Polling { parked, b64, .. } = &mut found.outlet else { return };
+        let comes_back = found.kind.log.is_some();
+        let Outlet::Polling { parked, b64, seen, .. } = &mut found.outlet else { return };
+        if comes_back && tag != 0 && std::mem::replace(&mut seen.get, tag) == tag {
+            // The answer to it went into a broken connection: the client recovers what was in it.
+            let _ = reply.send(Reply::Overlap);
+            found.close(DisconnectReason::TransportError);
+            return;
+        }
         if parked.as_ref().is_some_and(|parked| !parked.is_closed()) {
             // "second 400; first 200 with `1`; session gone"
             let _ = reply.send(Reply::Overlap);
@@ -186,28 +222,34 @@ impl Shard {
         self.want_turn();
     }
 
-    fn begin_post(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn begin_post(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let answer = self.polling(sid, version).map_or_else(
             |refused| refused,
             |conn| {
                 let mut core = self.core.borrow_mut();
                 let Some(found) = core.conn_mut(conn) else { return Reply::UnknownSid };
-                let Outlet::Polling { posting, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                let Outlet::Polling { posting, seen, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                if !*posting && tag != 0 && seen.post == tag {
+                    return Reply::Taken;
+                }
                 if std::mem::replace(posting, true) {
                     found.close(DisconnectReason::TransportError);
                     return Reply::Overlap;
                 }
-                Reply::Go(conn)
+                seen.post = tag;
+                Reply::Go
             },
         );
         let _ = reply.send(answer);
     }
 
-    fn fail_post(&self, conn: ConnRef, close: bool) {
+    fn fail_post(&self, sid: &str, close: bool) {
         let mut core = self.core.borrow_mut();
+        let Some(conn) = core.conn_by_sid(sid) else { return };
         let Some(found) = core.conn_mut(conn) else { return };
-        if let Outlet::Polling { posting, .. } = &mut found.outlet {
+        if let Outlet::Polling { posting, seen, .. } = &mut found.outlet {
             *posting = false;
+            seen.post = 0;
         }
         if close {
             found.close(DisconnectReason::TransportError);
@@ -229,7 +271,7 @@ impl Shard {
                     found.probed = false;
                 }
                 core.schedule(conn.key);
-                Reply::Go(conn)
+                Reply::Go
             }
             // "second upgrade socket; one for an upgraded sid: closed, session untouched"
             Ok(_) | Err(Reply::TransportMismatch) => Reply::NoUpgrade,
@@ -238,8 +280,16 @@ impl Shard {
         let _ = reply.send(answer);
     }
 
-    fn order(&self, conn: ConnRef, order: Order) {
+    /// Ends a connection without a word.
+    pub(crate) fn close_transport(&self, conn: ConnRef) {
+        if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
+            found.close(DisconnectReason::TransportError);
+        }
+    }
+
+    fn order(&self, sid: &str, order: Order) {
         let mut core = self.core.borrow_mut();
+        let Some(conn) = core.conn_by_sid(sid) else { return };
         if let Some(found) = core.conn_mut(conn) {
             found.orders.push(order);
             found.waker.wake_by_ref();
@@ -249,6 +299,12 @@ impl Shard {
     pub(super) fn answer_fetches(&self) {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
+        }
+        for walked in self.walked.take() {
+            let _ = walked.send(());
+        }
+        for (conn, ns, done) in self.shows.take() {
+            let _ = done.send(self.change_rooms(conn, &ns, RoomChange::Show));
         }
     }
 
@@ -278,9 +334,7 @@ impl Shard {
             }
         }
         for RoomChanged { member, room, joined } in changes {
-            let Some(ConnKey(conn)) = self.core.borrow().delivery.conn_of(member) else { continue };
-            let Some(socket) = self.socket_of(conn, member) else { continue };
-            let (ns, id) = (socket.namespace_name().clone(), socket.id().clone());
+            let Some((ns, id)) = self.core.borrow().delivery.name_of(member) else { continue };
             if joined && self.server.hub().join(&ns, Some(&room), self.index).1 {
                 self.server.tell_room_event(&RoomEvent::Created { ns: ns.clone(), room: room.clone() });
             }

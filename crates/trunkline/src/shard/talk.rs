@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytestring::ByteString;
+use tokio::sync::oneshot;
 use trunkline_proto::{Args, Event, Version};
 
 use super::task::{ConnTask, End};
@@ -17,7 +18,8 @@ use crate::handler::MiddlewareFuture;
 use crate::handler::dispatch::{self, Dispatch, poll_handler};
 use crate::namespace::NamespaceCore;
 use crate::server::auth_value;
-use crate::socket::{Place, Socket};
+use crate::shard::recover::Return;
+use crate::socket::{Place, Shared, Socket};
 use crate::{ConnectError, DisconnectReason, limits};
 
 type Admission = Pin<Box<dyn Future<Output = Result<Arc<NamespaceCore>, ConnectError>> + Send>>;
@@ -27,6 +29,10 @@ pub(super) struct Talk {
     pub(super) ns: Arc<str>,
     auth: Option<ByteString>,
     socket: Option<Socket>,
+    /// The session it comes back to.
+    back: Option<Box<Return>>,
+    /// Dropped when its last handler is done: who takes the session over waits for that.
+    over: Option<oneshot::Sender<()>>,
     stage: Stage,
     /// Events that wait for the handlers before them.
     pub(super) inbox: VecDeque<Incoming>,
@@ -50,8 +56,12 @@ pub(super) struct Incoming {
 enum Stage {
     /// It is being found out whether there is such a namespace.
     Admission(Admission),
+    /// The client comes back; what was committed before is to be walked first, for it may have ended the session.
+    CatchingUp(oneshot::Receiver<()>, Arc<NamespaceCore>),
     /// The middlewares are asked.
     Middlewares(MiddlewareFuture),
+    /// The handlers of the connection before it are still running.
+    Behind(oneshot::Receiver<()>),
     /// No handler runs.
     Idle,
     /// A handler runs; the next event waits.
@@ -68,6 +78,8 @@ impl Talk {
             ns,
             auth,
             socket: None,
+            back: None,
+            over: None,
             stage: Stage::Admission(admission),
             inbox: VecDeque::new(),
             beside: Vec::new(),
@@ -78,7 +90,22 @@ impl Talk {
     }
 
     pub(super) fn is_joining(&self) -> bool {
-        matches!(self.stage, Stage::Admission(_) | Stage::Middlewares(_))
+        matches!(self.stage, Stage::Admission(_) | Stage::CatchingUp(..) | Stage::Middlewares(_))
+    }
+
+    /// Whether a handler of an event runs.
+    pub(super) fn is_handling(&self) -> bool {
+        matches!(self.stage, Stage::Running(_)) || !self.beside.is_empty()
+    }
+
+    /// Nothing is handled at the moment.
+    pub(super) fn forget_latest(&mut self) {
+        self.latest = ByteString::new();
+    }
+
+    /// Whether its client can come back.
+    pub(super) fn has_session(&self) -> bool {
+        self.socket.as_ref().is_some_and(Socket::has_session)
     }
 
     /// Whether one of its handlers waits for the client's own answer.
@@ -210,6 +237,14 @@ impl ConnTask {
                     self.admitted(index, Err(ConnectError::new("internal error")))
                 }
             },
+            Stage::CatchingUp(walked, namespace) => {
+                if Pin::new(walked).poll(cx).is_pending() {
+                    return false;
+                }
+                let namespace = namespace.clone();
+                let back = talk.auth.as_deref().and_then(Return::parse);
+                self.enter(index, namespace, back)
+            }
             Stage::Middlewares(middlewares) => {
                 let verdict = catch_unwind(AssertUnwindSafe(|| middlewares.as_mut().poll(cx)));
                 match verdict {
@@ -220,6 +255,13 @@ impl ConnTask {
                         self.judged(index, Err(ConnectError::new("internal error")))
                     }
                 }
+            }
+            Stage::Behind(before) => {
+                // An error says that the other end is gone, which is how it answers.
+                if Pin::new(before).poll(cx).is_pending() {
+                    return false;
+                }
+                self.begin_handling(index)
             }
             Stage::Running(handler) => {
                 if poll_handler(handler, cx).is_pending() {
@@ -250,24 +292,65 @@ impl ConnTask {
         };
         let talk = &mut self.talks[index];
         talk.ns = namespace.name().clone();
+        let back = talk.auth.as_deref().filter(|_| self.shard.can_recover(self.conn)).and_then(Return::parse);
+        if back.is_some()
+            && let Some(walked) = self.shard.until_walked()
+        {
+            talk.stage = Stage::CatchingUp(walked, namespace);
+            return true;
+        }
+        self.enter(index, namespace, back)
+    }
+
+    /// The client gets its session back, or a socket of its own.
+    fn enter(&mut self, index: usize, namespace: Arc<NamespaceCore>, back: Option<Return>) -> bool {
         namespace.sockets.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        let talk = &self.talks[index];
+        if let Some(back) = back
+            && let Some((id, shared)) = self.shard.claimed(&talk.ns, &back)
+        {
+            let auth = talk.auth.clone();
+            let socket = Socket::new(self.place(namespace), id, auth, shared, true);
+            let skip = socket.server().options.recovery.as_ref().is_some_and(|recovery| recovery.skip_middlewares);
+            let talk = &mut self.talks[index];
+            talk.socket = Some(socket);
+            talk.back = Some(Box::new(back));
+            return if skip { self.judged(index, Ok(())) } else { self.ask_middlewares(index) };
+        }
+        self.begin_afresh(index, namespace)
+    }
+
+    /// The client gets a socket of its own, if the middlewares let it in.
+    fn begin_afresh(&mut self, index: usize, namespace: Arc<NamespaceCore>) -> bool {
+        let talk = &self.talks[index];
         let id = match self.codec.version {
             Version::V4 => self.shard.new_id(),
             Version::V3 if &*talk.ns == "/" => self.connection.sid.to_string(),
             Version::V3 => format!("{}#{}", talk.ns, self.connection.sid),
         };
-        let place = Place {
+        let private_id = self.shard.can_recover(self.conn).then(|| self.shard.new_id().into());
+        let shared = Arc::new(Shared { private_id, ..Shared::default() });
+        let socket = Socket::new(self.place(namespace), id.into(), talk.auth.clone(), shared, false);
+        let at = self.shard.fence();
+        self.shard.core.borrow_mut().seat(self.conn, &talk.ns, socket.id().clone(), socket.clone(), at);
+        self.talks[index].socket = Some(socket);
+        self.ask_middlewares(index)
+    }
+
+    fn place(&self, ns: Arc<NamespaceCore>) -> Place {
+        Place {
             server: self.shard.server().clone(),
-            ns: namespace,
+            ns,
             shard: self.shard.index(),
             conn: self.conn,
             codec: self.codec,
             connection: self.connection.clone(),
-        };
-        let socket = Socket::new(place, id.into(), talk.auth.take());
-        let at = self.shard.fence();
-        self.shard.core.borrow_mut().seat(self.conn, &talk.ns, socket.id().clone(), socket.clone(), at);
-        talk.socket = Some(socket.clone());
+        }
+    }
+
+    fn ask_middlewares(&mut self, index: usize) -> bool {
+        let talk = &mut self.talks[index];
+        let Some(socket) = talk.socket.clone() else { return false };
         match catch_unwind(AssertUnwindSafe(|| dispatch::middlewares(&socket))) {
             Ok(Some(middlewares)) => {
                 talk.stage = Stage::Middlewares(middlewares);
@@ -287,10 +370,32 @@ impl ConnTask {
             self.refuse(index, &error);
             return true;
         }
-        if !self.shard.let_in(self.conn, &talk.ns, &socket, self.codec) {
+        if let Some(back) = talk.back.take() {
+            let Some(resumed) = self.shard.resume(self.conn, &socket, &back, self.codec) else {
+                return self.begin_afresh(index, socket.namespace_core().clone());
+            };
+            talk.over = Some(resumed.over);
+            if let Some(before) = resumed.before {
+                talk.stage = Stage::Behind(before);
+                return true;
+            }
+        } else if socket.has_session() {
+            talk.over = self.shard.open_session(self.conn, &socket, self.codec);
+            if talk.over.is_none() {
+                talk.abandon(&self.shard);
+                return true;
+            }
+        } else if !self.shard.let_in(self.conn, &talk.ns, &socket, self.codec) {
             talk.abandon(&self.shard);
             return true;
         }
+        self.begin_handling(index)
+    }
+
+    /// It is connected: its first handler runs.
+    fn begin_handling(&mut self, index: usize) -> bool {
+        let talk = &mut self.talks[index];
+        let Some(socket) = talk.socket.clone() else { return false };
         let connected = catch_unwind(AssertUnwindSafe(|| dispatch::connected(&socket))).ok().flatten();
         talk.stage = connected.map_or(Stage::Idle, Stage::Running);
         true

@@ -291,6 +291,20 @@ async fn a_panic_in_on_connect_leaves_the_socket_connected() {
 }
 
 /// All handlers of an end ran in one future: the first panic took the later ones, and what they free, with it.
+/// It runs within the turn of the shard, which ended with it.
+#[tokio::test]
+async fn a_panic_in_a_listener_of_room_events_does_not_take_the_shard_along() {
+    let io = server().await;
+    answer_barriers(&io);
+    io.on_room_event(|_| panic!("on purpose"));
+    let (_client, mut socket) = join(&io).await;
+    barrier(&socket).await;
+    io.sockets_join("room");
+    io.to("room").emit("event", ());
+    assert_eq!(socket.next_event().await.unwrap().name(), "event");
+    barrier(&socket).await;
+}
+
 #[tokio::test]
 async fn a_panic_in_a_disconnect_handler_does_not_keep_the_others_from_running() {
     let io = server().await;

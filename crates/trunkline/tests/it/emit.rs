@@ -200,3 +200,41 @@ async fn arguments_may_be_passed_on_as_they_came() {
     socket.emit("first", [1, 2]);
     assert_eq!(socket.next_event().await.unwrap().args().len(), 1);
 }
+
+#[tokio::test]
+async fn send_is_a_message_event_in_both_directions() {
+    let io = server_of(2).await;
+    let (told, mut sockets) = seen();
+    io.on_connect(move |socket: Socket| {
+        let _ = told.send(socket);
+        async {}
+    });
+    io.on("message", |Data(text): Data<String>| async move { text });
+    let (_client, mut client_socket) = join(&io).await;
+    let socket = sockets.next().await;
+    socket.send("one");
+    io.send("all");
+    io.to(socket.id()).send(("several", 2));
+    for args in [r#""one""#, r#""all""#, r#""several",2"#] {
+        let event = client_socket.next_event().await.unwrap();
+        assert_eq!((event.name(), event.args().text()), ("message", args));
+    }
+    assert_eq!(client_socket.emit_with_ack::<String>("message", "mine").await.unwrap(), "mine");
+}
+
+/// The log is the only way to other nodes.
+#[tokio::test]
+async fn a_local_broadcast_is_delivered_and_is_in_no_log() {
+    let io = server_of(2).await;
+    let (_client, mut socket) = join(&io).await;
+    let before = io.to("room").emit("event", 1).await.unwrap();
+    io.sockets_join("room");
+    io.local().to("room").emit("local", 2).await.unwrap();
+    let after = io.to("room").emit("event", 3).await.unwrap();
+    assert_eq!(after.number(), before.number() + 2, "the first event, the join and the last");
+    for number in [2, 3] {
+        assert_eq!(socket.next_event().await.unwrap().read::<u32>().unwrap(), number);
+    }
+    let kept = io.history("room").await.unwrap();
+    assert_eq!(kept.iter().map(|event| &*event.name).collect::<Vec<_>>(), ["event", "event"]);
+}

@@ -41,6 +41,36 @@ async fn closing_twice_is_no_error() {
     io.close().await;
 }
 
+/// The second call returned at once, and who ended the process then cut the first one short.
+#[tokio::test]
+async fn whoever_closes_again_waits_for_the_same_end() {
+    let io = server().await;
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let opened = gate.clone();
+    let (told, mut saw) = seen();
+    io.on_disconnect(move || {
+        let (gate, told) = (opened.clone(), told.clone());
+        async move {
+            let _ = told.send("begins");
+            gate.acquire().await.unwrap().forget();
+            let _ = told.send("ends");
+        }
+    });
+    let (_client, _socket) = join(&io).await;
+    let (first, closing) = (io.clone(), io.clone());
+    let first = tokio::spawn(async move { first.close().await });
+    assert_eq!(saw.next().await, "begins");
+    let mut second = Box::pin(closing.close());
+    tokio::select! {
+        biased;
+        () = &mut second => panic!("a handler still runs"),
+        () = std::future::ready(()) => gate.add_permits(1),
+    }
+    second.await;
+    assert_eq!(saw.rest(), ["ends"]);
+    first.await.unwrap();
+}
+
 #[tokio::test]
 async fn closing_ends_the_threads_and_lets_go_of_handlers_that_hold_the_server() {
     let io = server_of(3).await;

@@ -207,6 +207,11 @@ impl Wire {
         self.stream.write_all(&frame).await.unwrap();
     }
 
+    /// Waits for the end of the stream; what is heard before is thrown away.
+    pub(crate) async fn ended(mut self) {
+        while self.stream.read_buf(&mut self.chunk).await.unwrap() > 0 {}
+    }
+
     pub(crate) async fn hear(&mut self) -> String {
         loop {
             match self.frames.decode(&mut self.chunk, &mut self.at, &mut ws::Inflater::default()).unwrap() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use trunkline_proto::Event;
 
 use crate::handler::{AnyListener, Handler, ListenerId, erase};
-use crate::namespace::{History, listener};
-use crate::{Error, Socket};
+use crate::namespace::listener;
+use crate::{Error, History, Socket};
 
 impl Socket {
     /// As [`Namespace::on`](crate::Namespace::on), for this socket alone. It costs a table of its own, some hundred bytes a connection:
@@ -47,10 +47,27 @@ impl Socket {
         id
     }
 
+    /// As [`Namespace::prepend_any`](crate::Namespace::prepend_any), for this socket alone: before its own listeners,
+    /// after those of its namespace.
+    pub fn prepend_any(&self, call: impl Fn(&Self, &Event) + Send + Sync + 'static) -> ListenerId {
+        let id = ListenerId::next();
+        self.change_listeners(|listeners| listeners.any.insert(0, AnyListener { id, call: Arc::new(call) }));
+        id
+    }
+
     /// As [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing), for this socket alone.
     pub fn on_any_outgoing(&self, call: impl Fn(&Self, &Event) + Send + Sync + 'static) -> ListenerId {
+        self.server().expect_outgoing_listeners();
         let id = ListenerId::next();
         self.change_listeners(|listeners| listeners.any_outgoing.push(AnyListener { id, call: Arc::new(call) }));
+        id
+    }
+
+    /// As [`Socket::on_any_outgoing`], before this socket's own listeners that are there.
+    pub fn prepend_any_outgoing(&self, call: impl Fn(&Self, &Event) + Send + Sync + 'static) -> ListenerId {
+        self.server().expect_outgoing_listeners();
+        let id = ListenerId::next();
+        self.change_listeners(|listeners| listeners.any_outgoing.insert(0, AnyListener { id, call: Arc::new(call) }));
         id
     }
 

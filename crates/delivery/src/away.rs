@@ -1,0 +1,101 @@
+//! Members that outlive their connections: what they have confirmed, while they are away, when they come back, and how
+//! they are rebuilt from what was written. Who may come back is `sessions`.
+
+use std::sync::Arc;
+
+use crate::{ConnKey, Delivery, MemberKey, Position, SocketId, Stay};
+
+impl Delivery {
+    /// The member may come back after its connection: what it has left is remembered until it has confirmed everything
+    /// before.
+    pub fn keep(&mut self, member: MemberKey, confirmed: Position) {
+        if let Some(found) = self.members.get_live(member) {
+            found.confirmed = confirmed;
+        }
+    }
+
+    /// Up to where the member's client has confirmed everything; [`Position::MAX`] if nobody asks.
+    #[must_use]
+    pub fn confirmed(&self, member: MemberKey) -> Position {
+        self.members.get(member).map_or(Position::ZERO, |member| member.confirmed)
+    }
+
+    /// The client has said that it has everything up to `position`.
+    pub fn confirm(&mut self, member: MemberKey, position: Position) {
+        let Some(found) = self.members.get_live(member) else { return };
+        if position > found.confirmed {
+            found.confirmed = position;
+            self.members.settle_later(member, position);
+        }
+    }
+
+    /// Up to where the member was given everything: where it stands if it is behind, else where the shard does, a walk
+    /// under way included.
+    #[must_use]
+    pub fn given(&self, member: MemberKey) -> Position {
+        let Some(found) = self.members.get(member) else { return Position::ZERO };
+        if found.lagging { found.cursor } else { found.cursor.max(self.position) }
+    }
+
+    /// The member's connection is gone. Nothing is given to it; entries that act on members act on it.
+    pub fn detach(&mut self, member: MemberKey) {
+        self.stall(member);
+        if let Some(found) = self.members.get_live(member) {
+            found.away = true;
+        }
+    }
+
+    /// Whether the member has no connection.
+    #[must_use]
+    pub fn is_away(&self, member: MemberKey) -> bool {
+        self.members.get(member).is_some_and(|member| member.away)
+    }
+
+    /// The member has a new connection and is owed everything after `from`, by the intervals of its rooms. It lags until
+    /// the sweep has served it, or [`Delivery::writable`] finds that there is nothing.
+    pub fn attach(&mut self, member: MemberKey, conn: ConnKey, from: Position) {
+        let from = from.min(self.position);
+        self.stall(member);
+        let Some(found) = self.members.get_live(member) else { return };
+        found.away = false;
+        found.conn = conn;
+        // It was stalled: nobody has it in a list by its cursor.
+        found.cursor = from;
+    }
+
+    /// The rooms that the member is in or was in since what it has confirmed, as they are walked so far.
+    #[must_use]
+    pub fn stays(&self, member: MemberKey) -> Vec<Stay> {
+        self.members.stays(member)
+    }
+
+    /// Adds a member that is away, as it was written: it knows what happened up to where the shard stands.
+    pub fn restore(
+        &mut self,
+        ns: &Arc<str>,
+        id: SocketId,
+        start: Position,
+        confirmed: Position,
+        stays: &[Stay],
+    ) -> MemberKey {
+        let member = self.members.insert(ns, id, ConnKey(u32::MAX), start.max(confirmed));
+        self.members.seat(member, None, start, Position::MAX);
+        for stay in stays {
+            self.members.seat(member, Some(&stay.room), stay.since, stay.until);
+        }
+        self.detach(member);
+        self.keep(member, confirmed);
+        member
+    }
+
+    /// Calls this with every room (`None`: a namespace) that has members here.
+    pub fn each_room(&self, call: impl FnMut(&Arc<str>, Option<&crate::Room>)) {
+        self.members.each_room(call);
+    }
+
+    /// The namespace and id of a member.
+    #[must_use]
+    pub fn name_of(&self, member: MemberKey) -> Option<(Arc<str>, SocketId)> {
+        self.members.get(member).map(|member| (member.ns.clone(), member.id.clone()))
+    }
+}
