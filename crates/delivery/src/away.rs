@@ -70,7 +70,7 @@ impl Delivery {
     }
 
     /// Adds a member that is away, as it was written: it knows what happened up to where the shard stands.
-    pub fn restore(
+    pub(crate) fn restore(
         &mut self,
         ns: &Arc<str>,
         id: SocketId,

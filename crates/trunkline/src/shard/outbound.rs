@@ -71,13 +71,6 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// Forgets what a walk without connections left behind.
-    pub(crate) fn forget_events(&mut self) {
-        self.room_events.clear();
-        self.evictions.clear();
-        self.waiting.clear();
-    }
-
     pub(super) fn touch(&mut self, key: u32) {
         let conn = &mut self.conns[key as usize];
         if !conn.touched {

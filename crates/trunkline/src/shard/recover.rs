@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hashbrown::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use trunkline_delivery::{
-    Act, Ask, Claim, ConnKey, Entry, Item, MemberKey, Position, Refused, Session, SocketId, Target, shard_of,
+    Act, Ask, Claim, ConnKey, Entry, MemberKey, Position, Refused, Session, SocketId, Target, Wanted,
 };
-use trunkline_log::NewEntry;
+use trunkline_log::{NewEntry, ReadError};
 use trunkline_proto::Codec;
 
 use super::conn::{Order, Seat};
@@ -276,41 +275,29 @@ impl Shard {
             return;
         }
         let hub = self.server.hub();
-        let shards = hub.shards().len();
-        let mut newest: HashMap<(&str, &str), (Position, &Arc<Session>)> = HashMap::new();
-        for entry in acts {
-            let trunkline_delivery::To::Socket(id) = &entry.target.to else { continue };
-            let name = (&*entry.target.ns, &**id);
-            match &entry.act {
-                Act::Session(session) if shard_of(id, shards) == self.index => {
-                    let as_of = if session.as_of == Position::ZERO { entry.position } else { session.as_of };
-                    newest.insert(name, (as_of, session));
-                }
-                Act::End => drop(newest.remove(&name)),
-                _ => {}
-            }
-        }
-        let oldest = unix_now().saturating_sub(self.server.session_life_ms());
-        let epoch = hub.adapter().epoch();
-        let alive = |session: &Session| session.written >= oldest && session.epoch == epoch;
-        let mut sessions: Vec<_> = newest.into_iter().filter(|(_, (_, session))| alive(session)).collect();
-        sessions.sort_unstable_by_key(|(_, (as_of, _))| *as_of);
-        let mut sessions = sessions.into_iter().peekable();
-        let now = self.now();
+        let wanted = Wanted {
+            shard: self.index,
+            shards: hub.shards().len(),
+            held_after: match hub.adapter().pin(Position::ZERO) {
+                Err(ReadError::Gone { oldest }) => oldest.before(),
+                Ok(_) | Err(_) => Position::ZERO,
+            },
+            epoch: hub.adapter().epoch(),
+            written_since: unix_now().saturating_sub(self.server.session_life_ms()),
+            now: self.now(),
+        };
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        for entry in acts {
-            while let Some(((ns, id), (as_of, session))) = sessions.next_if(|(_, (as_of, _))| *as_of < entry.position) {
-                core.restore_session(ns, id, as_of, session, now);
+        for restored in core.delivery.rebuild(&mut core.kept, acts, wanted) {
+            let shared = Shared::restored(&restored.session);
+            for (key, value) in &restored.data {
+                shared.set_data_text(key, value.as_deref());
             }
-            core.replay_act(entry);
-        }
-        for ((ns, id), (as_of, session)) in sessions {
-            core.restore_session(ns, id, as_of, session, now);
+            let kept = KeptSocket { shared: Arc::new(shared), over: None, written: wanted.now };
+            core.kept_sockets.insert(restored.member, kept);
         }
         core.delivery.handed_up_to(hub.distributed());
         core.delivery.walk(usize::MAX, &mut core.out);
-        core.out.forget_events();
         core.delivery.each_room(|ns, room| {
             hub.join(ns, room, self.index);
         });
@@ -363,41 +350,6 @@ impl Core {
             self.emit(NewEntry { target: Target::socket(ns, id), act: Act::End });
         }
         true
-    }
-
-    fn restore_session(&mut self, ns: &str, id: &str, as_of: Position, session: &Session, now: u64) {
-        let ns: Arc<str> = ns.into();
-        let start = if session.start == Position::ZERO { as_of } else { session.start };
-        let confirmed = session.confirmed.max(start);
-        let member = self.delivery.restore(&ns, id.into(), start, confirmed, &session.rooms);
-        self.kept.open(session.private_id.clone(), member, ns, start);
-        self.kept.set_valid_until(&session.private_id, session.valid_until);
-        self.kept.detached(member, now);
-        let shared = Arc::new(Shared::restored(session));
-        self.kept_sockets.insert(member, KeptSocket { shared, over: None, written: now });
-    }
-
-    /// An act of the past, on the members that are restored so far.
-    fn replay_act(&mut self, entry: &Arc<Entry>) {
-        match &entry.act {
-            Act::Join(_) | Act::Leave(_) | Act::Disconnect { .. } => {
-                self.delivery.hand_over(Item::Entry(entry.clone()));
-                self.delivery.walk(usize::MAX, &mut self.out);
-                for member in std::mem::take(&mut self.out.ended_away) {
-                    self.kept.end(member);
-                    self.kept_sockets.remove(&member);
-                    self.delivery.remove(member);
-                }
-            }
-            Act::Data { key, value } => {
-                let trunkline_delivery::To::Socket(id) = &entry.target.to else { return };
-                let member = self.delivery.find(&entry.target.ns, id);
-                if let Some(kept) = member.and_then(|member| self.kept_sockets.get(&member)) {
-                    kept.shared.set_data_text(key, value.as_deref());
-                }
-            }
-            Act::Emit { .. } | Act::Session(_) | Act::End => {}
-        }
     }
 }
 
