@@ -148,8 +148,6 @@ pub(crate) struct Conn {
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
     pub(crate) ping_owed: bool,
-    /// Up to where everything was written before the last ping: what its pong confirms.
-    pub(crate) pinged: Option<Position>,
     /// It is not read at the moment, because its handlers are behind.
     pub(crate) paused: bool,
     /// An upgrade has been probed: waiting polls are released.
@@ -183,7 +181,6 @@ impl Conn {
             finish_asked: false,
             finishing: false,
             ping_owed: false,
-            pinged: None,
             paused: false,
             probed: false,
             upgrade_timed_out: false,

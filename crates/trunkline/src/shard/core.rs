@@ -314,8 +314,7 @@ impl Core {
             }
             Beat::Ping => {
                 // Nothing of a turn is waiting to be written when one begins: this is what the client has before it.
-                let given = conn.seats.iter().map(|seat| self.delivery.given(seat.member)).min();
-                conn.pinged = given;
+                conn.seats.iter().for_each(|seat| self.delivery.pinged(seat.member));
                 self.out.ping(key);
             }
         }

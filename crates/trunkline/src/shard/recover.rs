@@ -231,11 +231,10 @@ impl Shard {
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        let Some(found) = core.conn_mut(conn) else { return };
-        let Some(position) = found.pinged.take().filter(|_| found.kind.log.is_some()) else { return };
+        let Some(found) = core.conn(conn).filter(|found| found.kind.log.is_some()) else { return };
         let members: smallvec::SmallVec<[MemberKey; 2]> = found.seats.iter().map(|seat| seat.member).collect();
         for member in members {
-            core.delivery.confirm(member, position);
+            core.delivery.ponged(member);
             let due = |kept: &KeptSocket| now.saturating_sub(kept.written) >= limits::SESSION_REWRITE_MS;
             if core.kept_sockets.get(&member).is_some_and(due) {
                 core.rewrite_session(member, now);
