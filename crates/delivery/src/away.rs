@@ -29,7 +29,7 @@ impl Delivery {
         }
     }
 
-    /// The member's client has answered the last ping of its connection. One that has its connection since a later
+    /// The member's client has answered the last ping of its connection, and with that every one before. One that has its connection since a later
     /// moment confirms nothing by that.
     pub fn ponged(&mut self, member: MemberKey) {
         let Some(found) = self.members.get_live(member) else { return };

@@ -315,6 +315,8 @@ impl Core {
             Beat::Ping => {
                 // Nothing of a turn is waiting to be written when one begins: this is what the client has before it.
                 conn.seats.iter().for_each(|seat| self.delivery.pinged(seat.member));
+                // One that is still to be written is written for both.
+                conn.pings_open += u32::from(!conn.ping_owed);
                 self.out.ping(key);
             }
         }

@@ -226,12 +226,16 @@ impl Shard {
         self.want_turn();
     }
 
-    /// A pong: the client has everything that was written before the ping.
+    /// A pong: the client has everything that was written before the ping, if it answers the last one.
     pub(crate) fn confirm(&self, conn: ConnRef) {
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        let Some(found) = core.conn(conn).filter(|found| found.kind.log.is_some()) else { return };
+        let Some(found) = core.conn_mut(conn) else { return };
+        found.pings_open = found.pings_open.saturating_sub(1);
+        if found.pings_open > 0 || found.kind.log.is_none() {
+            return;
+        }
         let members: smallvec::SmallVec<[MemberKey; 2]> = found.seats.iter().map(|seat| seat.member).collect();
         for member in members {
             core.delivery.ponged(member);
