@@ -11,6 +11,8 @@ impl Delivery {
     pub fn keep(&mut self, member: MemberKey, confirmed: Position) {
         if let Some(found) = self.members.get_live(member) {
             found.confirmed = confirmed;
+            // What it left before it began is not needed any more.
+            self.members.settle_later(member, confirmed);
         }
     }
 
