@@ -75,7 +75,7 @@ fn last_writings(acts: &[Arc<Entry>], wanted: Wanted) -> Vec<Writing<'_>> {
         let ns = &entry.target.ns;
         match &entry.act {
             Act::Session(session) if shard_of(id, wanted.shards) == wanted.shard => {
-                let as_of = if session.as_of == Position::ZERO { entry.position } else { session.as_of };
+                let as_of = if session.is_beginning() { entry.position } else { session.as_of };
                 newest.insert((ns, id), Writing { as_of, ns, id, session });
             }
             Act::End => drop(newest.remove(&(ns, id))),

@@ -158,7 +158,6 @@ impl Shard {
         let ns = socket.namespace_name();
         let shared = socket.shared().clone();
         let private_id = shared.private_id.clone()?;
-        self.server.hub().join(ns, None, self.index);
         let (over, done) = oneshot::channel();
         {
             let mut core = self.core.borrow_mut();
@@ -261,6 +260,9 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         for (member, position) in std::mem::take(&mut core.out.began) {
+            if let Some((ns, _)) = core.delivery.name_of(member) {
+                self.server.hub().join(&ns, None, self.index);
+            }
             core.kept.set_start(member, position);
             if core.kept.id_of(member).is_some() {
                 core.delivery.keep(member, position);
