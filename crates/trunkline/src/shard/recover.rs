@@ -73,7 +73,7 @@ impl Shard {
             return None;
         }
         let (walked, waiting) = oneshot::channel();
-        self.walked.borrow_mut().push(walked);
+        self.walked.borrow_mut().push((self.server.hub().distributed(), walked));
         self.want_turn();
         Some(waiting)
     }
