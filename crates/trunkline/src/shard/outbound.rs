@@ -100,6 +100,17 @@ impl Outbound {
         }
     }
 
+    /// Sends CONNECT to a client that comes back, before everything after `after`: also what waits for the sockets of
+    /// other namespaces until later does not hold it up.
+    pub(crate) fn greet(&mut self, key: u32, after: Position, hello: Private, delivery: &Delivery) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        let at = conn.passing.iter().position(|(other, _)| *other > after);
+        match at {
+            Some(at) if conn.closed.is_none() => conn.passing.insert(at, (after, hello)),
+            _ => self.private(key, after, hello, delivery),
+        }
+    }
+
     /// Puts a private item into this turn's output.
     fn say(&mut self, key: u32, after: Position, item: Private) {
         let conn = &mut self.conns[key as usize];

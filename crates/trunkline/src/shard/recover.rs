@@ -119,7 +119,7 @@ impl Shard {
         let seat = Seat { member, socket: socket_again, ending: false, left: false, offset: from, told: from };
         found.seats.push(seat);
         let hello = codec.connect(ns, socket.id(), Some(&back.private_id));
-        core.private_after(conn, from, Private::Messages(hello));
+        core.out.greet(conn.key, from, Private::Messages(hello), &core.delivery);
         core.delivery.attach(member, ConnKey(conn.key), from);
         core.kept.attached(member);
         core.out.pins.insert(member, pin);
