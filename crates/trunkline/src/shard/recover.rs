@@ -100,6 +100,7 @@ impl Shard {
     /// connection that had it, if it is not known to be gone yet, ends. `None` if it has to begin afresh.
     pub(crate) fn resume(&self, conn: ConnRef, socket: &Socket, back: &Return, codec: Codec) -> Option<Resumed> {
         let ns = socket.namespace_name();
+        self.core.borrow().conn(conn).filter(|found| found.closed.is_none())?;
         let Claim { member, from } = self.claim(ns, back).ok()?;
         let pin = match self.server.hub().adapter().pin(from) {
             Ok(pin) => pin,
@@ -112,7 +113,7 @@ impl Shard {
         self.take_from_old(member);
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        let found = core.conn_mut(conn).filter(|found| found.closed.is_none())?;
+        let found = core.conn_mut(conn)?;
         let blocked = found.blocked;
         found.deadlines.join_by = None;
         let socket_again = socket.clone();
@@ -147,7 +148,7 @@ impl Shard {
             ns.map(|ns| (ConnRef { key, generation: found.generation }, ns))
         };
         let Some((conn, ns)) = old else { return };
-        self.detach_socket(conn, &ns, DisconnectReason::TransportClose);
+        self.take_seat(conn, &ns, DisconnectReason::TransportClose);
         if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
             found.close(DisconnectReason::TransportClose);
         }
@@ -177,14 +178,29 @@ impl Shard {
         Some(over)
     }
 
-    /// The connection of a socket is gone; its session is kept.
+    /// The connection of a socket is gone; its session, if it still has one, is kept.
     pub(crate) fn detach_socket(&self, conn: ConnRef, ns: &Arc<str>, reason: DisconnectReason) {
-        let now = self.now();
+        let Some(member) = self.take_seat(conn, ns, reason) else { return };
         let mut core = self.core.borrow_mut();
-        let Some(member) = core.member(conn, ns) else { return };
+        if core.kept.id_of(member).is_none() {
+            core.delivery.remove(member);
+        }
+        let over_limit = core.kept.detached(member, self.now());
+        drop(core);
+        if let Some(member) = over_limit {
+            tracing::warn!("too many sessions wait for their clients; the one that waits longest is forgotten");
+            self.end_session(member);
+        }
+        self.want_turn();
+    }
+
+    /// Takes a socket's member off its connection.
+    fn take_seat(&self, conn: ConnRef, ns: &Arc<str>, reason: DisconnectReason) -> Option<MemberKey> {
+        let mut core = self.core.borrow_mut();
+        let member = core.member(conn, ns)?;
         let rooms = core.rooms_of(member);
-        let Some(found) = core.conn_mut(conn) else { return };
-        let Some(at) = found.seats.iter().position(|seat| seat.member == member) else { return };
+        let found = core.conn_mut(conn)?;
+        let at = found.seats.iter().position(|seat| seat.member == member)?;
         let socket = found.seats.remove(at).socket;
         let ended = socket.end(rooms);
         if ended {
@@ -193,16 +209,11 @@ impl Shard {
         }
         core.delivery.detach(member);
         core.out.pins.remove(&member);
-        let over_limit = core.kept.detached(member, now);
         drop(core);
         if ended {
             self.tell_left(ns, socket.id(), socket.last_rooms());
         }
-        if let Some(member) = over_limit {
-            tracing::warn!("too many sessions wait for their clients; the one that waits longest is forgotten");
-            self.end_session(member);
-        }
-        self.want_turn();
+        Some(member)
     }
 
     /// Nobody can come back to this session any more; a member that is away goes with it.
