@@ -11,6 +11,8 @@ impl Delivery {
     pub fn keep(&mut self, member: MemberKey, confirmed: Position) {
         if let Some(found) = self.members.get_live(member) {
             found.confirmed = confirmed;
+            // What it left before it began is not needed any more.
+            self.members.settle_later(member, confirmed);
         }
     }
 
@@ -20,9 +22,20 @@ impl Delivery {
         self.members.get(member).map_or(Position::ZERO, |member| member.confirmed)
     }
 
-    /// The client has said that it has everything up to `position`.
-    pub fn confirm(&mut self, member: MemberKey, position: Position) {
+    /// A ping leaves for the member's connection, with everything written that it was given: the pong that answers it
+    /// confirms that.
+    pub fn pinged(&mut self, member: MemberKey) {
+        let given = self.given(member);
+        if let Some(found) = self.members.get_live(member) {
+            found.pinged = given;
+        }
+    }
+
+    /// The member's client has answered the last ping of its connection, and with that every one before. One that has its connection since a later
+    /// moment confirms nothing by that.
+    pub fn ponged(&mut self, member: MemberKey) {
         let Some(found) = self.members.get_live(member) else { return };
+        let position = std::mem::take(&mut found.pinged);
         if position > found.confirmed {
             found.confirmed = position;
             self.members.settle_later(member, position);
@@ -59,6 +72,7 @@ impl Delivery {
         let Some(found) = self.members.get_live(member) else { return };
         found.away = false;
         found.conn = conn;
+        found.pinged = Position::ZERO;
         // It was stalled: nobody has it in a list by its cursor.
         found.cursor = from;
     }
@@ -70,7 +84,7 @@ impl Delivery {
     }
 
     /// Adds a member that is away, as it was written: it knows what happened up to where the shard stands.
-    pub fn restore(
+    pub(crate) fn restore(
         &mut self,
         ns: &Arc<str>,
         id: SocketId,

@@ -46,6 +46,12 @@ pub struct Stay {
 }
 
 impl Session {
+    /// Whether this is its first writing: the entry that holds it is where its socket's time in the namespace begins.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        self.as_of == Position::ZERO
+    }
+
     /// Bytes of memory that it takes, roughly.
     #[must_use]
     pub fn size(&self) -> usize {

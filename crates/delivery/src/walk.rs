@@ -66,12 +66,15 @@ impl Delivery {
             Item::Entry(entry) => {
                 debug_assert!(entry.position > self.position, "entries are handed over in log order");
                 self.position = entry.position;
-                if let Act::Join(rooms) = &entry.act {
-                    // Interest in these rooms was promised when the entry was routed; where nobody joined it is given
-                    // back.
-                    for room in rooms {
-                        self.members.give_back(&entry.target.ns, Some(room));
+                // Interest in rooms was promised when the entry was routed; where nobody joined it is given back.
+                match &entry.act {
+                    Act::Join(rooms) => {
+                        rooms.iter().for_each(|room| self.members.give_back(&entry.target.ns, Some(room)));
                     }
+                    Act::Session(session) if session.is_beginning() => {
+                        self.members.give_back(&entry.target.ns, None);
+                    }
+                    _ => {}
                 }
             }
             Item::Cast(cast) => sink.cast_done(cast),
@@ -142,7 +145,7 @@ impl Delivery {
         let at = entry.position;
         match &entry.act {
             // The first writing of a session is where its time in the namespace begins.
-            Act::Session(session) if session.as_of == Position::ZERO => {
+            Act::Session(session) if session.is_beginning() => {
                 if self.members.sit(member, None, at, false) {
                     sink.began(member, at);
                 }

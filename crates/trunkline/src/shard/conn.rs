@@ -156,8 +156,8 @@ pub(crate) struct Conn {
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
     pub(crate) ping_owed: bool,
-    /// Up to where everything was written before the last ping: what its pong confirms.
-    pub(crate) pinged: Option<Position>,
+    /// Pings that were not answered yet: while it is not read there may be several.
+    pub(crate) pings_open: u32,
     /// It is not read at the moment, because its handlers are behind.
     pub(crate) paused: bool,
     /// An upgrade has been probed: waiting polls are released.
@@ -191,7 +191,7 @@ impl Conn {
             finish_asked: false,
             finishing: false,
             ping_owed: false,
-            pinged: None,
+            pings_open: 0,
             paused: false,
             probed: false,
             upgrade_timed_out: false,

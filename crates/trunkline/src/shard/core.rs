@@ -314,8 +314,9 @@ impl Core {
             }
             Beat::Ping => {
                 // Nothing of a turn is waiting to be written when one begins: this is what the client has before it.
-                let given = conn.seats.iter().map(|seat| self.delivery.given(seat.member)).min();
-                conn.pinged = given;
+                conn.seats.iter().for_each(|seat| self.delivery.pinged(seat.member));
+                // One that is still to be written is written for both.
+                conn.pings_open += u32::from(!conn.ping_owed);
                 self.out.ping(key);
             }
         }

@@ -75,7 +75,7 @@ pub(crate) struct Shard {
     fetches: RefCell<Vec<(Target, FetchReply)>>,
     shows: RefCell<Vec<Show>>,
     /// Told when the walk is done.
-    walked: RefCell<Vec<oneshot::Sender<()>>>,
+    walked: RefCell<Vec<(Position, oneshot::Sender<()>)>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     /// Batches that were not appended.

@@ -71,13 +71,6 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// Forgets what a walk without connections left behind.
-    pub(crate) fn forget_events(&mut self) {
-        self.room_events.clear();
-        self.evictions.clear();
-        self.waiting.clear();
-    }
-
     pub(super) fn touch(&mut self, key: u32) {
         let conn = &mut self.conns[key as usize];
         if !conn.touched {
@@ -104,6 +97,17 @@ impl Outbound {
                 self.cut += 1;
                 conn.close(DisconnectReason::TransportError);
             }
+        }
+    }
+
+    /// Sends CONNECT to a client that comes back, before everything after `after`: also what waits for the sockets of
+    /// other namespaces until later does not hold it up.
+    pub(crate) fn greet(&mut self, key: u32, after: Position, hello: Private, delivery: &Delivery) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        let at = conn.passing.iter().position(|(other, _)| *other > after);
+        match at {
+            Some(at) if conn.closed.is_none() => conn.passing.insert(at, (after, hello)),
+            _ => self.private(key, after, hello, delivery),
         }
     }
 

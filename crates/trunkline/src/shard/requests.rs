@@ -300,7 +300,9 @@ impl Shard {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
         }
-        for walked in self.walked.take() {
+        // What was distributed during this turn may be for the next.
+        let position = self.core.borrow().delivery.position();
+        for (_, walked) in self.walked.borrow_mut().extract_if(.., |(at, _)| *at <= position) {
             let _ = walked.send(());
         }
         for (conn, ns, done) in self.shows.take() {
