@@ -54,6 +54,26 @@ pub fn open(stream: Taken) -> io::Result<(Reader, Writer)> {
     }
 }
 
+/// Puts the halves of a wire together again and takes it off the current thread's runtime, for another one to open.
+///
+/// # Errors
+///
+/// If the halves are not of one wire, or the runtime does not let go of the socket.
+pub fn rejoin(reader: Reader, writer: Writer) -> io::Result<Taken> {
+    let strangers = || io::Error::other("the halves are of two wires");
+    match (reader.0, writer.0) {
+        (ReaderKind::Tcp(reader), WriterKind::Tcp(writer)) => {
+            let stream = reader.reunite(writer).map_err(|_| strangers())?;
+            Ok(Taken::Tcp(stream.into_std()?))
+        }
+        (ReaderKind::Other(reader), WriterKind::Other(writer)) => {
+            let writer = writer.into_inner();
+            if reader.is_pair_of(&writer) { Ok(Taken::Other(reader.unsplit(writer))) } else { Err(strangers()) }
+        }
+        _ => Err(strangers()),
+    }
+}
+
 impl Reader {
     /// Reads what is there into `buf`; 0 is the end.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -2,7 +2,7 @@
 //! turn.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ use trunkline_engine::http::Taken;
 use trunkline_proto::{EnginePacket, Version};
 
 use crate::handshake::Handshake;
-use crate::shard::{ConnRef, FetchReply, Private};
+use crate::shard::{ConnRef, FetchReply, Moving, Private};
 
 /// The in-tray of one shard.
 ///
@@ -33,29 +33,33 @@ pub(crate) enum Command {
     /// A new session; polling ones get their first answer through `reply`.
     Open(Box<NewSession>),
     /// A GET waits for packets.
-    Poll { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    Poll { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// A POST begins; its body is still to come.
-    PostBegin { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    PostBegin { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// The packets of a POST.
-    Post { conn: ConnRef, body: PostBody, reply: oneshot::Sender<Reply> },
+    Post { sid: Arc<str>, body: PostBody, reply: oneshot::Sender<Reply> },
     /// The body of a POST was cut short or cannot be taken.
-    PostFailed { conn: ConnRef, close: bool },
+    PostFailed { sid: Arc<str>, close: bool },
     /// A request that no session accepts, such as PUT.
-    Touch { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    Touch { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// A WebSocket for a session that polls: asked before the upgrade is answered.
-    ProbeBegin { sid: String, version: Version, reply: oneshot::Sender<Reply> },
+    ProbeBegin { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// The WebSocket itself.
-    Probe { conn: ConnRef, stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    Probe { sid: Arc<str>, stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    /// A connection that moves here, to the session that its client comes back to.
+    Adopt(Box<Moving>),
+    /// A connection that had moved away has ended.
+    Forget { sid: Arc<str> },
     /// Something for one connection, behind what the sender's thread has emitted before.
     Private { conn: ConnRef, after: Position, item: Private },
     /// A socket joins or leaves rooms.
-    Rooms { conn: ConnRef, ns: std::sync::Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
+    Rooms { conn: ConnRef, ns: Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
     /// Closes the connection; its clients come back.
     Close { conn: ConnRef },
     /// Has a socket's session written again.
-    Record { conn: ConnRef, ns: std::sync::Arc<str> },
+    Record { conn: ConnRef, ns: Arc<str> },
     /// Makes a socket leave its namespace.
-    Disconnect { conn: ConnRef, ns: std::sync::Arc<str>, close: bool },
+    Disconnect { conn: ConnRef, ns: Arc<str>, close: bool },
     /// The sockets that a target means now, with their rooms.
     Fetch { target: Target, reply: FetchReply },
     /// An append that was started elsewhere and did not finish at once.
@@ -82,7 +86,7 @@ pub(crate) enum RoomChange {
 pub(crate) struct NewSession {
     pub(crate) sid: String,
     pub(crate) version: Version,
-    pub(crate) handshake: std::sync::Arc<Handshake>,
+    pub(crate) handshake: Arc<Handshake>,
     pub(crate) b64: bool,
     pub(crate) wire: NewWire,
 }
@@ -99,7 +103,7 @@ pub(crate) struct PostBody {
     pub(crate) body: bytes::Bytes,
     pub(crate) binary: bool,
     /// Its headers, for programs that speak Engine.IO alone.
-    pub(crate) headers: Option<std::sync::Arc<str>>,
+    pub(crate) headers: Option<Arc<str>>,
 }
 
 /// A shard's answer to a request.
@@ -107,8 +111,8 @@ pub(crate) struct PostBody {
 pub(crate) enum Reply {
     /// The packets of a polling answer.
     Packets { packets: Vec<EnginePacket>, b64: bool, compress: bool },
-    /// The request goes on with this connection.
-    Go(ConnRef),
+    /// The request may go on.
+    Go,
     /// The packets of a POST were taken.
     Taken,
     /// There is no such session.
@@ -178,6 +182,22 @@ impl Mailbox {
 
     fn tray(&self) -> MutexGuard<'_, Tray> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Command {
+    /// The session that it is about, if it is a request's.
+    pub(crate) fn sid(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Poll { sid, .. }
+            | Self::PostBegin { sid, .. }
+            | Self::Post { sid, .. }
+            | Self::PostFailed { sid, .. }
+            | Self::Touch { sid, .. }
+            | Self::ProbeBegin { sid, .. }
+            | Self::Probe { sid, .. } => Some(sid),
+            _ => None,
+        }
     }
 }
 

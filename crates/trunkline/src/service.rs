@@ -27,7 +27,7 @@ use crate::Server;
 use crate::handshake::{Handshake, header_lines};
 use crate::mailbox::{Command, NewSession, NewWire, PostBody, Reply};
 use crate::server::ServerCore;
-use crate::shard::{self, ConnRef};
+use crate::shard;
 
 /// The peer's address of a connection, put into a request's extensions by whoever accepted it.
 ///
@@ -289,20 +289,20 @@ impl Endpoint {
     }
 
     async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
-        let answer = self.ask(shard, |reply| Command::ProbeBegin { sid, version, reply }).await;
-        let conn = match answer {
-            Some(Reply::Go(conn)) => Some(conn),
-            Some(Reply::NoUpgrade) => None,
+        let (shard, sid) = self.place_of(sid);
+        let answer = self.ask(shard, |reply| Command::ProbeBegin { sid: sid.clone(), version, reply }).await;
+        let goes_on = match answer {
+            Some(Reply::Go) => true,
+            Some(Reply::NoUpgrade) => false,
             other => return self.refuse(parts, refusal_of(other.as_ref())),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, false);
         let server = self.server.clone();
         self.take_stream(parts, move |stream, leftover| {
             // Refused ones are closed right after the 101, as the reference does.
-            if let Some(conn) = conn {
+            if goes_on {
                 let deflate = negotiated.deflate;
-                server.mailbox(shard).send(Command::Probe { conn, stream, leftover, deflate });
+                server.mailbox(shard).send(Command::Probe { sid, stream, leftover, deflate });
             }
         });
         response
@@ -327,7 +327,7 @@ impl Endpoint {
     }
 
     async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         let refusal = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
             Some(Reply::UnknownSid) | None => Refusal::UNKNOWN_SID,
             _ => Refusal::TRANSPORT_MISMATCH,
@@ -336,15 +336,15 @@ impl Endpoint {
     }
 
     async fn touch(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
-            Some(Reply::Go(_)) => engine::method_not_served(),
+            Some(Reply::Go) => engine::method_not_served(),
             other => self.refuse(parts, refusal_of(other.as_ref())),
         }
     }
 
     async fn poll(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
         let (reply, answer) = oneshot::channel();
         self.server.mailbox(shard).send(Command::Poll { sid, version, reply });
@@ -375,14 +375,14 @@ impl Endpoint {
         B: http_body::Body<Error: Send> + Send + 'static,
         B::Data: Send,
     {
-        let shard = shard_of(&sid, self.server.shards());
+        let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
-        let conn = match self.ask(shard, |reply| Command::PostBegin { sid, version, reply }).await {
-            Some(Reply::Go(conn)) => conn,
+        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, reply }).await {
+            Some(Reply::Go) => {}
             Some(Reply::Overlap) => return engine::bad_request_empty(),
             other => return self.refuse(parts, refusal_of(other.as_ref())),
-        };
-        let mut running = RunningPost { server: &self.server, shard, conn, close: Some(true) };
+        }
+        let mut running = RunningPost { server: &self.server, shard, sid: sid.clone(), close: Some(true) };
         let binary = engine::is_octet_stream(&parts.headers);
         if binary && version == Version::V4 {
             return engine::bad_request_empty();
@@ -407,10 +407,15 @@ impl Endpoint {
         drop(running);
         let headers = self.server.options.raw.as_ref().map(|_| header_lines(&parts.headers).into());
         let body = PostBody { body, binary, headers };
-        match self.ask(shard, |reply| Command::Post { conn, body, reply }).await {
+        match self.ask(shard, |reply| Command::Post { sid, body, reply }).await {
             Some(Reply::Taken) => engine::post_ok(&context),
             _ => self.refuse(parts, Refusal::UNKNOWN_SID),
         }
+    }
+
+    /// The shard that answers for a session, and the session's id to be shared.
+    fn place_of(&self, sid: String) -> (usize, Arc<str>) {
+        (shard_of(&sid, self.server.shards()), sid.into())
     }
 
     async fn ask(&self, shard: usize, command: impl FnOnce(oneshot::Sender<Reply>) -> Command) -> Option<Reply> {
@@ -424,7 +429,7 @@ impl Endpoint {
 struct RunningPost<'a> {
     server: &'a ServerCore,
     shard: usize,
-    conn: ConnRef,
+    sid: Arc<str>,
     /// Whether the session ends; `None` when all went well.
     close: Option<bool>,
 }
@@ -432,8 +437,8 @@ struct RunningPost<'a> {
 impl Drop for RunningPost<'_> {
     fn drop(&mut self) {
         if let Some(close) = self.close {
-            let conn = self.conn;
-            self.server.mailbox(self.shard).send(Command::PostFailed { conn, close });
+            let sid = self.sid.clone();
+            self.server.mailbox(self.shard).send(Command::PostFailed { sid, close });
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct ClientSocket {
     link: Arc<Link>,
     ns: String,
     id: String,
+    private_id: Option<String>,
+    offset: Option<String>,
     events: mpsc::Receiver<Received>,
 }
 
@@ -147,8 +149,10 @@ impl Client {
         let (joined, answer) = oneshot::channel();
         self.0.expect_join(ns, joined, events);
         self.0.say(|codec| codec.connect_auth(ns, Some(&auth)));
-        let id = self.0.within(answer).await?.map_err(ClientError::Refused)?;
-        Ok(ClientSocket { link: self.0.clone(), ns: ns.to_owned(), id, events: received })
+        let joined = self.0.within(answer).await?.map_err(ClientError::Refused)?;
+        let text = |name: &str| joined[name].as_str().map(str::to_owned);
+        let (id, private_id) = (text("sid").unwrap_or_default(), text("pid"));
+        Ok(ClientSocket { link: self.0.clone(), ns: ns.to_owned(), id, private_id, offset: None, events: received })
     }
 
     /// Waits until everything sent so far has been written. While the server does not read, that is not before it does.
@@ -256,6 +260,20 @@ impl ClientSocket {
         &self.id
     }
 
+    /// What an official client sends as `auth` when it comes back: its private id, and the offset of the last event that
+    /// was taken here. An empty object if the server gave no private id.
+    #[must_use]
+    pub fn comes_back(&self) -> serde_json::Value {
+        let mut auth = serde_json::json!({});
+        if let Some(private_id) = &self.private_id {
+            auth["pid"] = private_id.as_str().into();
+            if let Some(offset) = &self.offset {
+                auth["offset"] = offset.as_str().into();
+            }
+        }
+        auth
+    }
+
     /// Sends an event; a tuple is several arguments. It is written when the server reads.
     ///
     /// # Panics
@@ -295,7 +313,11 @@ impl ClientSocket {
     /// all events before that were taken.
     pub async fn next_event(&mut self) -> Result<Received, ClientError> {
         let next = tokio::time::timeout(self.link.deadline(), self.events.recv()).await;
-        next.map_err(|_| ClientError::Deadline)?.ok_or(ClientError::Ended)
+        let next = next.map_err(|_| ClientError::Deadline)?.ok_or(ClientError::Ended)?;
+        if self.private_id.is_some() && next.answer.is_none() && next.event.args.last_is_string() {
+            self.offset = next.event.args.get(next.event.args.len() - 1).ok();
+        }
+        Ok(next)
     }
 
     /// Leaves the namespace. The connection stays as long as its [`Client`].

@@ -56,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) delivery: Delivery,
     /// Connections by their Engine.IO id.
     pub(crate) sessions: HashMap<Arc<str>, u32>,
+    /// Connections that have moved to another shard, which answers for them.
+    pub(crate) moved: HashMap<Arc<str>, usize>,
     /// Sessions that clients can come back to.
     pub(crate) kept: Sessions,
     pub(crate) kept_sockets: HashMap<MemberKey, KeptSocket>,
@@ -78,6 +80,7 @@ impl Core {
             out: Outbound::default(),
             delivery: Delivery::new(),
             sessions: HashMap::new(),
+            moved: HashMap::new(),
             kept,
             kept_sockets: HashMap::new(),
             batches: VecDeque::new(),
@@ -172,6 +175,14 @@ impl Core {
         self.sessions.insert(sid, key);
         self.schedule(key);
         ConnRef { key, generation }
+    }
+
+    /// Takes a connection out that goes on elsewhere. It has no members.
+    pub(crate) fn take_conn(&mut self, conn: ConnRef) -> Option<Conn> {
+        self.conn(conn).filter(|found| found.seats.is_empty())?;
+        let taken = self.out.conns.remove(conn.key as usize);
+        self.sessions.remove(&taken.sid);
+        Some(taken)
     }
 
     /// Forgets a connection with all its members.

@@ -5,6 +5,7 @@ mod conn;
 mod core;
 mod frames;
 mod ids;
+mod moving;
 mod outbound;
 mod posts;
 mod probe;
@@ -35,6 +36,7 @@ pub(crate) use self::conn::{ConnRef, Private};
 pub(crate) use self::core::CastOut;
 use self::core::Core;
 use self::ids::Ids;
+pub(crate) use self::moving::Moving;
 use crate::commit::BatchCommit;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
@@ -66,6 +68,8 @@ pub(crate) struct Shard {
     /// Questions about members that wait for the walk.
     fetches: RefCell<Vec<(Target, FetchReply)>>,
     shows: RefCell<Vec<Show>>,
+    /// Told when the walk is done.
+    walked: RefCell<Vec<oneshot::Sender<()>>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     /// When it ends although handlers are running.
@@ -105,6 +109,7 @@ impl Shard {
             turn_waker: RefCell::default(),
             fetches: RefCell::default(),
             shows: RefCell::default(),
+            walked: RefCell::default(),
             shutdown: RefCell::default(),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),

@@ -37,7 +37,7 @@ impl ConnTask {
     /// Takes packets of the POST as long as there is room. True if one was taken.
     pub(super) fn poll_posts(&mut self) -> bool {
         let mut progress = false;
-        while self.posts.is_some() && self.has_room() {
+        while self.posts.is_some() && self.has_room() && !self.is_moving() {
             let closed = self.shard.core.borrow().conn(self.conn).is_none_or(|conn| conn.closed.is_some());
             // "server close inside a payload: later packets of the payload are not handled"
             let packet = self.posts.as_mut().and_then(|posts| posts.packets.pop_front()).filter(|_| !closed);

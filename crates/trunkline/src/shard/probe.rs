@@ -21,6 +21,31 @@ pub(super) struct Probe {
     deflate: bool,
 }
 
+/// The same between two shards.
+pub(super) struct MovingProbe {
+    wire: Taken,
+    frames: ws::Decoder,
+    early: Bytes,
+    deflate: bool,
+}
+
+impl Probe {
+    /// Takes it off this thread; `None` if it is lost by that, and the session goes on polling.
+    pub(super) fn pack(self) -> Option<MovingProbe> {
+        let Self { reader, writer, frames, early, deflate } = self;
+        Some(MovingProbe { wire: wire::rejoin(reader, writer).ok()?, frames, early, deflate })
+    }
+}
+
+impl MovingProbe {
+    /// Puts it under this thread.
+    pub(super) fn unpack(self) -> Option<Box<Probe>> {
+        let Self { wire, frames, early, deflate } = self;
+        let (reader, writer) = wire::open(wire).ok()?;
+        Some(Box::new(Probe { reader, writer, frames, early, deflate }))
+    }
+}
+
 enum Step {
     Wait,
     Again,

@@ -68,6 +68,17 @@ impl Shard {
         self.core.borrow().conn(conn).is_some_and(|found| found.kind.log.is_some())
     }
 
+    /// Resolves when everything that is committed now has been walked; `None` if it has.
+    pub(crate) fn until_walked(&self) -> Option<oneshot::Receiver<()>> {
+        if self.core.borrow().delivery.position() >= self.server.hub().distributed() {
+            return None;
+        }
+        let (walked, waiting) = oneshot::channel();
+        self.walked.borrow_mut().push(walked);
+        self.want_turn();
+        Some(waiting)
+    }
+
     /// What there is for a client that returns: its socket's id and what the sockets of the session share.
     pub(crate) fn claimed(&self, ns: &str, back: &Return) -> Option<(SocketId, Arc<Shared>)> {
         let claim = self.claim(ns, back).ok()?;

@@ -22,19 +22,25 @@ use crate::socket::Connection;
 
 impl Shard {
     pub(super) fn obey(self: &Rc<Self>, command: Command) {
+        if let Some(to) = command.sid().and_then(|sid| self.moved_to(sid)) {
+            self.server.mailbox(to).send(command);
+            return;
+        }
         match command {
             Command::Open(session) => self.open(*session),
             Command::Poll { sid, version, reply } => self.poll(&sid, version, reply),
             Command::PostBegin { sid, version, reply } => self.begin_post(&sid, version, reply),
-            Command::Post { conn, body, reply } => self.order(conn, Order::Post(body, reply)),
-            Command::PostFailed { conn, close } => self.fail_post(conn, close),
+            Command::Post { sid, body, reply } => self.order(&sid, Order::Post(body, reply)),
+            Command::PostFailed { sid, close } => self.fail_post(&sid, close),
             Command::Touch { sid, version, reply } => {
-                let _ = reply.send(self.polling(&sid, version).map_or_else(|refused| refused, Reply::Go));
+                let _ = reply.send(self.polling(&sid, version).map_or_else(|refused| refused, |_| Reply::Go));
             }
             Command::ProbeBegin { sid, version, reply } => self.begin_probe(&sid, version, reply),
-            Command::Probe { conn, stream, leftover, deflate } => {
-                self.order(conn, Order::Probe { stream, leftover, deflate });
+            Command::Probe { sid, stream, leftover, deflate } => {
+                self.order(&sid, Order::Probe { stream, leftover, deflate });
             }
+            Command::Adopt(moving) => self.adopt(*moving),
+            Command::Forget { sid } => self.forget_moved(&sid),
             Command::Private { conn, after, item } => {
                 self.core.borrow_mut().private_after(conn, after, item);
                 self.want_turn();
@@ -209,14 +215,15 @@ impl Shard {
                     found.close(DisconnectReason::TransportError);
                     return Reply::Overlap;
                 }
-                Reply::Go(conn)
+                Reply::Go
             },
         );
         let _ = reply.send(answer);
     }
 
-    fn fail_post(&self, conn: ConnRef, close: bool) {
+    fn fail_post(&self, sid: &str, close: bool) {
         let mut core = self.core.borrow_mut();
+        let Some(conn) = core.conn_by_sid(sid) else { return };
         let Some(found) = core.conn_mut(conn) else { return };
         if let Outlet::Polling { posting, .. } = &mut found.outlet {
             *posting = false;
@@ -241,7 +248,7 @@ impl Shard {
                     found.probed = false;
                 }
                 core.schedule(conn.key);
-                Reply::Go(conn)
+                Reply::Go
             }
             // "second upgrade socket; one for an upgraded sid: closed, session untouched"
             Ok(_) | Err(Reply::TransportMismatch) => Reply::NoUpgrade,
@@ -250,8 +257,9 @@ impl Shard {
         let _ = reply.send(answer);
     }
 
-    fn order(&self, conn: ConnRef, order: Order) {
+    fn order(&self, sid: &str, order: Order) {
         let mut core = self.core.borrow_mut();
+        let Some(conn) = core.conn_by_sid(sid) else { return };
         if let Some(found) = core.conn_mut(conn) {
             found.orders.push(order);
             found.waker.wake_by_ref();
@@ -261,6 +269,9 @@ impl Shard {
     pub(super) fn answer_fetches(&self) {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
+        }
+        for walked in self.walked.take() {
+            let _ = walked.send(());
         }
         for (conn, ns, done) in self.shows.take() {
             let _ = done.send(self.change_rooms(conn, &ns, RoomChange::Show));

@@ -56,6 +56,8 @@ pub(super) struct Incoming {
 enum Stage {
     /// It is being found out whether there is such a namespace.
     Admission(Admission),
+    /// The client comes back; what was committed before is to be walked first, for it may have ended the session.
+    CatchingUp(oneshot::Receiver<()>, Arc<NamespaceCore>),
     /// The middlewares are asked.
     Middlewares(MiddlewareFuture),
     /// The handlers of the connection before it are still running.
@@ -88,7 +90,7 @@ impl Talk {
     }
 
     pub(super) fn is_joining(&self) -> bool {
-        matches!(self.stage, Stage::Admission(_) | Stage::Middlewares(_))
+        matches!(self.stage, Stage::Admission(_) | Stage::CatchingUp(..) | Stage::Middlewares(_))
     }
 
     /// Whether its client can come back.
@@ -225,6 +227,14 @@ impl ConnTask {
                     self.admitted(index, Err(ConnectError::new("internal error")))
                 }
             },
+            Stage::CatchingUp(walked, namespace) => {
+                if Pin::new(walked).poll(cx).is_pending() {
+                    return false;
+                }
+                let namespace = namespace.clone();
+                let back = talk.auth.as_deref().and_then(Return::parse);
+                self.enter(index, namespace, back)
+            }
             Stage::Middlewares(middlewares) => {
                 let verdict = catch_unwind(AssertUnwindSafe(|| middlewares.as_mut().poll(cx)));
                 match verdict {
@@ -272,8 +282,20 @@ impl ConnTask {
         };
         let talk = &mut self.talks[index];
         talk.ns = namespace.name().clone();
-        namespace.sockets.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         let back = talk.auth.as_deref().filter(|_| self.shard.can_recover(self.conn)).and_then(Return::parse);
+        if back.is_some()
+            && let Some(walked) = self.shard.until_walked()
+        {
+            talk.stage = Stage::CatchingUp(walked, namespace);
+            return true;
+        }
+        self.enter(index, namespace, back)
+    }
+
+    /// The client gets its session back, or a socket of its own.
+    fn enter(&mut self, index: usize, namespace: Arc<NamespaceCore>, back: Option<Return>) -> bool {
+        namespace.sockets.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        let talk = &self.talks[index];
         if let Some(back) = back
             && let Some((id, shared)) = self.shard.claimed(&talk.ns, &back)
         {

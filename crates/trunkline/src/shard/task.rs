@@ -15,6 +15,7 @@ use trunkline_proto::{Body, Codec, Decoder, EngineError, EnginePacket, Message, 
 use super::conn::{Order, Outlet};
 use super::{ConnRef, Private, Shard};
 use crate::raw::{EngineEvent, EngineSocket};
+use crate::shard::moving::Connect;
 use crate::shard::posts::Posts;
 use crate::shard::probe::Probe;
 use crate::shard::talk::{Incoming, Talk};
@@ -46,6 +47,17 @@ pub(crate) struct ConnTask {
     /// Namespaces that the server made it leave: what the client still sends there is no violation.
     pub(super) evicted: Vec<Arc<str>>,
     closed: bool,
+    /// A CONNECT that is answered on another shard, and what was read behind it.
+    moving: Option<Box<(Connect, Vec<u8>)>>,
+}
+
+/// What a connection's task takes along when it moves.
+pub(super) struct Parts {
+    pub(super) reader: Option<Reader>,
+    pub(super) frames: ws::Decoder,
+    pub(super) packets: Decoder,
+    pub(super) posts: Option<Box<Posts>>,
+    pub(super) probe: Option<Box<Probe>>,
 }
 
 /// Why a connection has to end.
@@ -75,6 +87,7 @@ impl ConnTask {
             posts: None,
             evicted: Vec::new(),
             closed: false,
+            moving: None,
         };
         task.begin();
         if !leftover.is_empty() {
@@ -145,6 +158,11 @@ impl ConnTask {
         }
     }
 
+    /// Whether what comes now is for another shard.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving.is_some()
+    }
+
     /// Events that wait for handlers, of all sockets.
     fn waiting(&self) -> usize {
         self.talks.iter().map(|talk| talk.inbox.len()).sum()
@@ -158,7 +176,7 @@ impl ConnTask {
 
     /// Reads the wire once, if there is room. True if something was read.
     fn poll_read(&mut self, cx: &mut Context<'_>, reads_left: &mut usize) -> bool {
-        if self.closed || self.reader.is_none() || !self.pause_or_resume() {
+        if self.closed || self.moving.is_some() || self.reader.is_none() || !self.pause_or_resume() {
             return false;
         }
         if *reads_left == 0 {
@@ -200,6 +218,10 @@ impl ConnTask {
     pub(super) fn take_bytes(&mut self, chunk: &mut [u8]) -> Result<(), End> {
         let mut at = 0;
         loop {
+            if let Some(moving) = &mut self.moving {
+                moving.1.extend_from_slice(&chunk[at..]);
+                return Ok(());
+            }
             let shard = self.shard.clone();
             let item = self.frames.decode(chunk, &mut at, &mut shard.inflater.borrow_mut());
             match item {
@@ -253,6 +275,8 @@ impl ConnTask {
             match packet {
                 EnginePacket::Pong(_) => {
                     heart.handle_pong(rhythm, now).map_err(wrong_direction)?;
+                    // The next ping may be due before the pong was.
+                    core.schedule(self.conn.key);
                     drop(core);
                     shard.confirm(self.conn);
                     return Ok(());
@@ -292,6 +316,10 @@ impl ConnTask {
     fn take_packet(&mut self, packet: Packet) -> Result<(), End> {
         let Packet { ns, body } = packet;
         if let Body::Connect { auth } = body {
+            if let Some(connect) = self.moves_for(&ns, auth.as_ref()) {
+                self.moving = Some(Box::new((connect, Vec::new())));
+                return Ok(());
+            }
             return self.connect(&ns, auth);
         }
         let Some(index) = self.talks.iter().position(|talk| *talk.ns == *ns && !talk.ending) else {
@@ -379,12 +407,34 @@ impl ConnTask {
             }
         }
         self.take_orders();
+        shard.tell_home(&self.connection.sid);
         shard.core.borrow_mut().remove_conn(self.conn);
         shard.server().count_connection(false);
         shard.want_turn();
         if let Some(raw) = shard.server().options.raw.clone() {
             raw(&self.engine_socket(), EngineEvent::Close(reason));
         }
+    }
+
+    /// Takes out what goes on elsewhere; this task is over.
+    pub(super) fn take_parts(&mut self) -> Parts {
+        self.closed = true;
+        Parts {
+            reader: self.reader.take(),
+            frames: std::mem::replace(&mut self.frames, ws::Decoder::new(self.shard.ws_config(false))),
+            packets: std::mem::take(&mut self.packets),
+            posts: self.posts.take(),
+            probe: self.probe.take(),
+        }
+    }
+
+    /// Goes on where another task was: with its parts, the CONNECT for which it moved, and what was read behind that.
+    pub(super) fn go_on(&mut self, parts: Parts, ns: &str, auth: Option<bytestring::ByteString>, mut rest: Vec<u8>) {
+        let Parts { reader, frames, packets, posts, probe } = parts;
+        (self.reader, self.frames, self.packets, self.posts, self.probe) = (reader, frames, packets, posts, probe);
+        let outcome = self.connect(ns, auth);
+        let outcome = if rest.is_empty() { outcome } else { outcome.and_then(|()| self.take_bytes(&mut rest)) };
+        self.end_if(&outcome);
     }
 
     pub(super) fn adopt(&mut self, reader: Reader, frames: ws::Decoder) {
@@ -412,11 +462,16 @@ impl Future for ConnTask {
             progress |= this.poll_posts();
             progress |= this.poll_probe(cx);
             progress |= this.poll_read(cx, &mut reads_left);
-            if !progress {
+            if !progress || this.moving.is_some() {
                 break;
             }
         }
         this.shard.active.set(None);
+        if let Some(moving) = this.moving.take()
+            && this.move_away(*moving)
+        {
+            return Poll::Ready(());
+        }
         if started.elapsed() > HELD {
             let handled: Vec<_> = this.talks.iter().map(|talk| (&*talk.ns, &*talk.latest)).collect();
             tracing::warn!(elapsed = ?started.elapsed(), ?handled, "a handler held up its shard; is it blocking?");

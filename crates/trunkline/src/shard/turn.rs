@@ -194,10 +194,10 @@ impl Shard {
                 guarded_call("an outgoing catch-all listener", || socket.told_outgoing(event));
             }
         }
+        self.see_to_sessions();
         if evictions.is_empty() && changes.is_empty() && casts.is_empty() {
             return;
         }
-        self.see_to_sessions();
         self.acted(evictions, changes, &casts);
     }
 

@@ -26,7 +26,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-type Joined = oneshot::Sender<Result<String, Value>>;
+type Joined = oneshot::Sender<Result<Value, Value>>;
 
 /// Something for the writing task.
 pub(super) enum Outgoing {
@@ -172,7 +172,7 @@ impl Link {
                 let Some((joined, events)) = state.joining.remove(ns) else { return Some(()) };
                 let answer: Value = auth.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 state.joined.insert(ns.to_owned(), events);
-                let _ = joined.send(Ok(answer["sid"].as_str().unwrap_or_default().to_owned()));
+                let _ = joined.send(Ok(answer));
             }
             Body::ConnectError { payload } => {
                 if let Some((joined, _)) = state.joining.remove(ns) {

@@ -16,6 +16,7 @@ mod middleware;
 mod namespaces;
 mod one_order;
 mod polling;
+mod recovery;
 mod rooms;
 mod serving;
 mod slow;
