@@ -65,6 +65,8 @@ export class Member {
 
   #connected() {
     this.connections += 1;
+    // Kept, since the client itself forgets it while it is away.
+    this.sid = this.socket.id;
     if (this.connections > 1 && !this.socket.recovered) {
       this.unrecovered += this.banned ? 0 : 1;
       this.end({ torn: true });
@@ -125,7 +127,7 @@ export class Member {
   /** Publishes to a room, or to a member alone; resolves when it is acknowledged. */
   async publish(to, { pad = 0, binary = false } = {}) {
     const message = this.#message(typeof to === "string" ? to : `@${to.name}`, pad, binary);
-    const [event, address] = typeof to === "string" ? ["publish", to] : ["private", to.socket.id];
+    const [event, address] = typeof to === "string" ? ["publish", to] : ["private", to.sid];
     await this.request(event, address, this.#payload(message));
     message.acked = this.world.tick();
   }
