@@ -19,6 +19,7 @@ const RETRY = { retries: 1e9, ackTimeout: 700 };
 
 /** A client; its fields `name`, `stays`, `got`, `unrecovered` and `complaints` are what the judge reads. */
 export class Member {
+  #asked = new Set();
   stays = [];
   got = [];
   complaints = [];
@@ -105,9 +106,24 @@ export class Member {
 
   /** Sends a request until it is answered, and gives the answer. */
   request(event, ...args) {
+    const request = { event, connection: this.connections };
+    this.#asked.add(request);
     return new Promise((resolve, reject) => {
-      this.socket.emit(event, ...args, (error, answer) => (error ? reject(error) : resolve(answer)));
+      this.socket.emit(event, ...args, (error, answer) => {
+        this.#asked.delete(request);
+        return error ? reject(error) : resolve(answer);
+      });
     });
+  }
+
+  /** What it waits for, as a sentence; nothing if it waits for nothing. */
+  state() {
+    const { connected = false, active = false, io: manager } = this.socket ?? {};
+    const asked = [...this.#asked].map(({ event, connection }) => `${event} since connection ${connection}`);
+    const transport = manager?.engine?.transport?.name;
+    const where = connected ? `connected over ${transport}` : active ? "away" : "out";
+    const waits = asked.length > 0 || !connected;
+    return waits && `${this.name} is ${where}, connection ${this.connections}, waits for ${asked.join(", ") || "nothing"}`;
   }
 
   async join(room) {

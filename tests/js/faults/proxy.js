@@ -5,6 +5,16 @@ import { once } from "node:events";
 
 import { Lane } from "./lane.js";
 
+/** Resets a connection at once; what still waits to be written is lost, where Node alone would write it first. */
+function reset(socket) {
+  // While its own end is on the way to the kernel, a socket cannot be reset: Node would leave it open for ever.
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  if (!isEnding) {
+    socket.resetAndDestroy();
+  }
+  socket.destroy();
+}
+
 /** One proxied connection. */
 export class Link {
   #told = { client: true, server: true };
@@ -19,12 +29,12 @@ export class Link {
   /** What happens to one side when the other is gone. */
   #follow(from, to, side) {
     // The end of a connection is told by "close"; an error only says how.
-    let reset = false;
-    from.on("error", () => (reset = true));
+    let broken = false;
+    from.on("error", () => (broken = true));
     from.on("close", () => {
       if (this.#told[side] && !to.destroyed) {
-        if (reset) {
-          to.resetAndDestroy();
+        if (broken) {
+          reset(to);
         } else {
           to.destroySoon();
         }
@@ -44,8 +54,8 @@ export class Link {
 
   /** Both sides get a reset; what is under way is lost. */
   rst() {
-    this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    reset(this.client);
+    reset(this.server);
   }
 
   /** Both sides get an orderly end; what was read still arrives. */
@@ -58,7 +68,7 @@ export class Link {
   halfOpen() {
     this.#told.server = false;
     this.blackHole();
-    this.client.resetAndDestroy();
+    reset(this.client);
   }
 
   /** Nothing passes any more in either direction, and neither side is told when the other gives up. */
@@ -160,7 +170,7 @@ export class Proxy {
   #accept(client) {
     client.on("error", () => {});
     if (this.#state === "refuse") {
-      client.resetAndDestroy();
+      reset(client);
     } else if (this.#state === "gone") {
       this.#waiting.add(client);
       client.once("close", () => this.#waiting.delete(client));

@@ -44,6 +44,9 @@ export class World {
       await this.#load();
       await this.#calm();
       return { verdict: judge(this.record), figures: this.#figures() };
+    } catch (error) {
+      const states = this.members.map((member) => member.state()).filter(Boolean);
+      throw new Error(`${error.message} (${states.join("; ") || "no client waits"})`, { cause: error });
     } finally {
       await this.#end();
     }
@@ -123,8 +126,8 @@ export class World {
     this.loading = true;
     this.#loadOver = pause(this.seconds * 1000).then(() => (this.loading = false));
     const publishing = this.publishers.map((publisher) => this.#publish(publisher));
-    const faults = this.scenario.faults?.(this);
-    await faults;
+    const faults = Promise.resolve(this.scenario.faults?.(this));
+    await within(faults, "the end of the faults", this.seconds * 1000 + CALM_MAX_MS);
     await this.#loadOver;
     this.members.forEach(({ proxy }) => heal(proxy));
     await within(Promise.all(publishing), "the last acknowledgements", CALM_MAX_MS);
@@ -160,7 +163,7 @@ export class World {
 
   async #end() {
     this.loading = false;
-    await Promise.all(this.members.map((member) => member.close()));
+    await within(Promise.all(this.members.map((member) => member.close())), "the end of the clients");
     if (this.server && !this.server.ended) {
       this.server.child.kill("SIGCONT");
       await stop(this.server);
