@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz`: libFuzzer on every target that `trunkline-proto` lists, for a while each.
-//! The targets are plain functions of that crate; `fuzz/` wraps them.
+//! `cargo xtask fuzz`: libFuzzer on every target that `trunkline-proto` and `trunkline-log` list, for a while each.
+//! The targets are plain functions of those crates; `fuzz/` wraps them.
 
 use std::path::Path;
 
@@ -39,9 +39,7 @@ fn fuzz(fuzzer: &Path, name: &str, seconds: u64) -> Outcome {
     // The sanitizers are unstable options of the compiler, which a stable one takes when it is told to.
     fuzz.env("RUSTC_BOOTSTRAP", "1").env("TRUNKLINE_FUZZ_TARGET", name);
     fuzz.args(["fuzz", "run", "any"]).arg(&found);
-    let seeds = root().join("crates/proto/corpus").join(name);
-    if seeds.is_dir() {
-        fuzz.arg(seeds);
-    }
+    let seeds = ["proto", "log"].map(|package| root().join("crates").join(package).join("corpus").join(name));
+    fuzz.args(seeds.iter().filter(|seeds| seeds.is_dir()));
     run_command(fuzz.arg("--").arg(format!("-max_total_time={seconds}")))
 }

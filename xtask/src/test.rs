@@ -26,9 +26,11 @@ pub(crate) fn run() -> Outcome {
         run::run(cargo().args(["test", "-p", "trunkline-log", "--features", "mutants", "--test", "simulation"]))
     })?;
     step("every parser over its corpus, and a minute of seeded mutations", || {
-        let mut replay = cargo();
-        replay.args(["test", "-p", "trunkline-proto", "--features", "fuzz", "--test", "fuzz_replay"]);
-        run::run(replay.env("TRUNKLINE_FUZZ_ROUNDS", FUZZ_ROUNDS))
+        ["trunkline-proto", "trunkline-log"].into_iter().try_for_each(|package| {
+            let mut replay = cargo();
+            replay.args(["test", "-p", package, "--features", "fuzz", "--test", "fuzz_replay"]);
+            run::run(replay.env("TRUNKLINE_FUZZ_ROUNDS", FUZZ_ROUNDS))
+        })
     })?;
     step("testbed, release build", || server::build_testbed().map(drop))?;
     step("npm packages", tools::npm_packages)?;

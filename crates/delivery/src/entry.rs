@@ -58,20 +58,28 @@ impl Act {
     }
 }
 
+impl Act {
+    /// Bytes of memory that it takes, roughly: names, arguments and what a session holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Emit { event, .. } => event.name.len() + event.args.encoded_len(),
+            Self::Join(rooms) | Self::Leave(rooms) => rooms.iter().map(|room| room.len()).sum(),
+            Self::Session(session) => session.size(),
+            Self::Data { key, value } => key.len() + value.as_ref().map_or(0, |value| value.len()),
+            Self::Disconnect { .. } | Self::End => 0,
+        }
+    }
+}
+
 impl Entry {
+    /// Headers of the allocations and the fields themselves, rounded.
+    const FIXED: usize = 256;
+
     /// Bytes of memory that this entry is charged for in the ring, names and arguments included.
     #[must_use]
     pub fn size(&self) -> usize {
-        /// Headers of the allocations and the fields themselves, rounded.
-        const FIXED: usize = 256;
-        let body = match &self.act {
-            Act::Emit { event, .. } => event.name.len() + event.args.encoded_len(),
-            Act::Join(rooms) | Act::Leave(rooms) => rooms.iter().map(|room| room.len()).sum(),
-            Act::Session(session) => session.size(),
-            Act::Data { key, value } => key.len() + value.as_ref().map_or(0, |value| value.len()),
-            Act::Disconnect { .. } | Act::End => 0,
-        };
-        FIXED + body
+        Self::FIXED + self.act.size()
     }
 }
 

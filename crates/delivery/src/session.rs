@@ -24,6 +24,8 @@ pub struct Session {
     pub start: Position,
     /// Up to here its client has confirmed everything.
     pub confirmed: Position,
+    /// The log that it belongs to: one that comes back under another name may have lost a part of it.
+    pub epoch: u64,
     /// When this was written, in milliseconds since 1970.
     pub written: u64,
     /// What is written here holds as of this position. Zero: of the entry that holds this.

@@ -204,7 +204,8 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// [`ReadError::Gone`] if it is not.
     fn pin(&self, after: Position) -> Result<Pin, ReadError>;
 
-    /// Everything that is kept and is no event, in order: what sessions are rebuilt from after a start.
+    /// What is kept and is no event, in order: what sessions are rebuilt from after a start. It reaches back at least
+    /// [`Keep::entries`] from the newest entry; what is older may be left out.
     fn acts(&self) -> BoxFuture<Result<Vec<Arc<Entry>>, ReadError>>;
 
     /// Why appends are refused at the moment, if they are.

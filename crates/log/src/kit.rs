@@ -279,6 +279,7 @@ fn session() -> Session {
         data: "{\"a\":[1]}".into(),
         start: Position::new(3),
         confirmed: Position::new(5),
+        epoch: 9,
         written: 1 << 41,
         as_of: Position::new(7),
         rooms: vec![stay("r", 1, Position::MAX), stay("s", 2, Position::new(4))],

@@ -1,5 +1,5 @@
-//! The ordered log behind everything that is delivered: the [`Adapter`] trait, which is the one seam of the system,
-//! and the ring in memory, [`Memory`].
+//! The ordered log behind everything that is delivered: the [`Adapter`] trait, which is the one seam of the system, and two
+//! that follow it: [`Memory`], and [`Durable`] on this machine's disk.
 //!
 //! An adapter gives positions and keeps entries for as long as it can. It knows no connection, no shard and no room's
 //! members; who gets an entry is decided in `trunkline-delivery`.
@@ -11,13 +11,18 @@
 //! ```
 
 mod adapter;
+pub mod durable;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod keys;
 #[cfg(feature = "kit")]
 pub mod kit;
 mod memory;
+mod ring;
 
 pub use adapter::{
     Adapter, AppendError, Appended, Batch, BoxFuture, HistoryQuery, Keep, Keyed, NewEntry, Page, PageLimit, Pin,
     PinGuard, ReadError, Take,
 };
+pub use durable::{Durable, DurableOptions, OpenError};
 pub use memory::{Memory, MemoryLimits};

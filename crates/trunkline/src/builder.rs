@@ -266,7 +266,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// If an option is out of its range, or the system gives no thread.
+    /// If an option is out of its range, the system gives no thread, or the log cannot be opened.
     pub async fn build(self) -> Result<Server, BuildError> {
         if let Some(Err(why)) = self.transports {
             return Err(BuildError::Config(why));
@@ -277,7 +277,10 @@ impl ServerBuilder {
             return Err(BuildError::Config(format!("shards must be between 1 and {MAX_SHARDS}, not {shards}")));
         }
         let mailboxes = (0..shards.min(MAX_SHARDS)).map(|_| Arc::<Mailbox>::default()).collect();
-        let adapter: Arc<dyn Adapter> = Arc::new(Memory::new(self.memory));
+        let adapter: Arc<dyn Adapter> = match &self.recovery {
+            None => Arc::new(Memory::new(self.memory)),
+            Some(recovery) => recovery.open(&self.config, self.memory).await?,
+        };
         let own_ids = self.config.hooks.generate_id.is_some();
         let options = Options {
             parser: self.parser,

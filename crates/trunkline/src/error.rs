@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
-use trunkline_log::AppendError;
+use trunkline_log::{AppendError, OpenError};
 
 /// What a handler answers its client instead of a value.
 ///
@@ -189,6 +189,8 @@ impl std::error::Error for AckError {}
 pub enum BuildError {
     /// An option is out of its range or contradicts another.
     Config(String),
+    /// The log cannot be opened; the text says what to do.
+    Log(OpenError),
     /// The system refused something, such as a thread.
     Io(std::io::Error),
 }
@@ -197,6 +199,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(why) => f.write_str(why),
+            Self::Log(why) => why.fmt(f),
             Self::Io(why) => why.fmt(f),
         }
     }

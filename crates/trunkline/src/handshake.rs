@@ -18,11 +18,12 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(parts: &http::request::Parts, query: &[(String, String)], secure: bool) -> Self {
+    pub(crate) fn new(parts: &http::request::Parts, query: &[(String, String)]) -> Self {
+        let over_tls = parts.extensions.get::<crate::OverTls>().is_some();
         Self {
             issued: SystemTime::now(),
             address: parts.extensions.get::<crate::PeerAddress>().map(|address| address.0),
-            secure: secure || parts.uri.scheme_str() == Some("https"),
+            secure: over_tls || parts.uri.scheme_str() == Some("https"),
             url: parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).into(),
             query: query.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
             headers: header_lines(&parts.headers).into(),
@@ -42,7 +43,7 @@ impl Handshake {
         self.address
     }
 
-    /// Whether it came over TLS.
+    /// Whether it came over TLS, if the server knows it: see [`crate::OverTls`].
     #[must_use]
     pub fn secure(&self) -> bool {
         self.secure

@@ -32,8 +32,10 @@ mod commit;
 mod dynamic;
 mod emit;
 mod error;
+mod failures;
 mod handler;
 mod handshake;
+mod history;
 mod hub;
 mod keyed;
 pub mod limits;
@@ -43,13 +45,13 @@ mod namespace;
 mod operator;
 mod raw;
 mod reason;
+mod receipt;
 mod recovery;
 mod remote;
 mod server;
 pub mod service;
 mod shard;
 mod socket;
-mod socket_listeners;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -58,24 +60,27 @@ pub use commit::Commit;
 pub use dynamic::Asked;
 pub use emit::SocketEmitter;
 pub use error::{AckError, BuildError, ConnectError, EmitError, Error};
+pub use failures::{RefuseFailures, RefuseFailuresLayer};
 pub use handler::{
     Ack, Auth, Context, Data, EventName, FromContext, Handler, IntoAnswer, KeyedHandler, ListenerId, Middleware,
     Rejection, State, TryData, Unhandled,
 };
 pub use handshake::Handshake;
+pub use history::{History, PastEvent};
 pub use keyed::{Batch, Key};
-pub use namespace::{History, Namespace, PastEvent};
+pub use namespace::Namespace;
 pub use operator::{Broadcast, IntoRooms};
 pub use raw::{EngineEvent, EngineSocket};
 pub use reason::DisconnectReason;
+pub use receipt::{NotSent, Sent};
 pub use recovery::Recovery;
 pub use remote::RemoteSocket;
 pub use server::{RoomEvent, Server};
-pub use service::{NotFound, PeerAddress, SocketIoLayer, SocketIoService};
+pub use service::{NotFound, OverTls, PeerAddress, SocketIoLayer, SocketIoService};
 pub use socket::Socket;
 
 pub use bytes::Bytes;
 pub use trunkline_delivery::{Position, Room, SocketId};
 pub use trunkline_engine::http::{ConnectionError, Cookie, Cors, SameSite};
-pub use trunkline_log::MemoryLimits;
+pub use trunkline_log::{self as log, DurableOptions, MemoryLimits, OpenError};
 pub use trunkline_proto::{self as proto, Args, Event, Message, Parser};

@@ -33,9 +33,9 @@ pub(crate) enum Command {
     /// A new session; polling ones get their first answer through `reply`.
     Open(Box<NewSession>),
     /// A GET waits for packets.
-    Poll { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
+    Poll { sid: Arc<str>, version: Version, tag: u64, reply: oneshot::Sender<Reply> },
     /// A POST begins; its body is still to come.
-    PostBegin { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
+    PostBegin { sid: Arc<str>, version: Version, tag: u64, reply: oneshot::Sender<Reply> },
     /// The packets of a POST.
     Post { sid: Arc<str>, body: PostBody, reply: oneshot::Sender<Reply> },
     /// The body of a POST was cut short or cannot be taken.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Forget { sid: Arc<str> },
     /// Something for one connection, behind what the sender's thread has emitted before.
     Private { conn: ConnRef, after: Position, item: Private },
+    /// Ends a connection behind what the sender's thread has emitted before.
+    Finish { conn: ConnRef, after: Position },
     /// A socket joins or leaves rooms.
     Rooms { conn: ConnRef, ns: Arc<str>, change: RoomChange, done: oneshot::Sender<Vec<Room>> },
     /// Closes the connection; its clients come back.

@@ -4,12 +4,13 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use trunkline_delivery::{Entry, Position, SocketId};
-use trunkline_log::{HistoryQuery, ReadError, Take};
+use trunkline_delivery::{Position, SocketId};
+use trunkline_log::{HistoryQuery, Take};
 use trunkline_proto::{Args, Event};
 
 use crate::acks::Surveys;
@@ -20,7 +21,7 @@ use crate::handler::{
 };
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
-use crate::{AckError, Commit, Error, Key, RemoteSocket, Socket};
+use crate::{AckError, Commit, Error, History, Key, RemoteSocket, Socket};
 
 /// A namespace of a server. Cloning is cheap; all clones are the same namespace.
 #[derive(Clone, Debug)]
@@ -61,12 +62,19 @@ impl Table {
     }
 }
 
+/// Where acknowledgement ids begin: an answer that a client kept from before a restart must not fit a question of after it.
+/// Ids have at most ten digits at the start and stay far below what a JavaScript number holds.
+fn first_ack_id() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() % 1_000_000 * 4096
+}
+
 impl NamespaceCore {
     pub(crate) fn new(name: &str, matcher: Option<Matcher>) -> Self {
         Self {
             name: name.into(),
             listeners: Arc::default(),
-            ack_ids: AtomicU64::new(0),
+            ack_ids: AtomicU64::new(first_ack_id()),
             surveys: Arc::default(),
             sockets: AtomicUsize::new(0),
             matcher,
@@ -363,12 +371,12 @@ impl Namespace {
     }
 
     /// Handles an event that must not happen twice: `key` finds in its arguments what names it, the handler fills a
-    /// [`Batch`], and the events, the memberships and the handler's answer are appended as one record.
+    /// [`crate::Batch`], and the events, the memberships and the handler's answer are appended as one record.
     ///
     /// A client that does not see its acknowledgement sends the event again; every such try, also one that races the
     /// first, comes on a new connection or after a crash, gets the answer that was kept and emits nothing. The log's
     /// effects happen at most once for a key within [`crate::Recovery::key_window`]; the handler's body may run again
-    /// (after a crash, or if it failed), so what it does elsewhere must bear that: hand [`Batch::key`] on to a database in
+    /// (after a crash, or if it failed), so what it does elsewhere must bear that: hand [`crate::Batch::key`] on to a database in
     /// the same transaction. An event sent by mail cannot be taken back by anybody.
     ///
     /// ```no_run
@@ -417,7 +425,7 @@ impl Namespace {
             after: Position::ZERO,
             take: Take::Newest(crate::limits::HISTORY_PAGE),
         };
-        History { server: self.server.clone(), query }
+        History::new(self.server.clone(), query)
     }
 }
 
@@ -425,67 +433,6 @@ pub(crate) fn listener<M: 'static, H: Handler<M>>(handler: H, concurrent: bool, 
     let once = once.then(Arc::default);
     let takes_ack = H::takes_ack();
     Listener { id: ListenerId::next(), handler: erase(handler), takes_ack, concurrent, once }
-}
-
-/// A request for the past of a room; await it for the events, oldest first.
-#[derive(Clone, Debug)]
-pub struct History {
-    server: Arc<ServerCore>,
-    query: HistoryQuery,
-}
-
-/// An event of the past.
-#[derive(Clone, Debug)]
-pub struct PastEvent {
-    /// Its position in the log.
-    pub position: Position,
-    /// Its name.
-    pub name: bytestring::ByteString,
-    /// Its arguments.
-    pub args: Args,
-}
-
-impl History {
-    /// Only what came after this position, from the oldest on: the position of the last event of a page begins the next.
-    #[must_use]
-    pub fn after(mut self, position: Position) -> Self {
-        self.query.after = position;
-        let (Take::Newest(limit) | Take::Oldest(limit)) = self.query.take;
-        self.query.take = Take::Oldest(limit);
-        self
-    }
-
-    /// So many of them at most, the newest unless [`History::after`] says otherwise; [`crate::limits::HISTORY_PAGE`] by
-    /// default.
-    #[must_use]
-    pub fn limit(mut self, events: usize) -> Self {
-        self.query.take = match self.query.take {
-            Take::Newest(_) => Take::Newest(events),
-            Take::Oldest(_) => Take::Oldest(events),
-        };
-        self
-    }
-}
-
-impl IntoFuture for History {
-    type Output = Result<Vec<PastEvent>, ReadError>;
-    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let entries = self.server.hub().adapter().history(self.query).await?;
-            Ok(entries.iter().filter_map(|entry| past_event(entry)).collect())
-        })
-    }
-}
-
-fn past_event(entry: &Entry) -> Option<PastEvent> {
-    match &entry.act {
-        trunkline_delivery::Act::Emit { event, .. } => {
-            Some(PastEvent { position: entry.position, name: event.name.clone(), args: event.args.clone() })
-        }
-        _ => None,
-    }
 }
 
 impl FromContext for Namespace {

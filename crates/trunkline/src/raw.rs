@@ -2,13 +2,16 @@
 //! of their own, and for Engine.IO clients.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use trunkline_proto::{EnginePacket, Message};
 
 use crate::mailbox::Command;
+use crate::receipt::{Receipt, Sent};
 use crate::server::ServerCore;
-use crate::shard::{ConnRef, Private};
+use crate::shard::{ConnRef, Private, Shard};
 use crate::socket::Connection;
 use crate::{DisconnectReason, Handshake};
 
@@ -20,6 +23,11 @@ pub enum EngineEvent {
     Open,
     /// The client sent a message.
     Message(Message),
+    /// So many messages of [`EngineSocket::send`] were handed to the transport at once: written to the WebSocket, or
+    /// put into one polling answer.
+    Flush(usize),
+    /// Nothing that was sent waits any more; comes behind the `Flush` that brought it about.
+    Drain,
     /// The session is over.
     Close(DisconnectReason),
 }
@@ -57,22 +65,54 @@ impl EngineSocket {
 
     /// Sends a message, after those sent before.
     pub fn send(&self, message: Message) {
-        self.private(Private::Engine(EnginePacket::Message(message)));
+        let receipt = Receipt::new(self.connection.clone());
+        self.private(Private::Tracked(EnginePacket::Message(message), receipt));
     }
 
-    /// Ends the session when everything sent before is written.
+    /// As [`EngineSocket::send`], for who wants to know when the transport has it.
+    pub fn send_tracked(&self, message: Message) -> Sent {
+        let (receipt, sent) = Receipt::told(self.connection.clone());
+        self.private(Private::Tracked(EnginePacket::Message(message), receipt));
+        sent
+    }
+
+    /// Messages that were sent and that the transport has not taken yet: while nobody polls, or the client reads slowly.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.connection.unsent.load(Ordering::Relaxed)
+    }
+
+    /// The transport that is used at the moment: `"polling"` or `"websocket"`.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        if self.connection.websocket.load(Ordering::Relaxed) { "websocket" } else { "polling" }
+    }
+
+    /// Ends the session when everything sent before is written, or after
+    /// [`CLOSE_GRACE_MS`](crate::limits::CLOSE_GRACE_MS). What the client says from now on is not heard.
     pub fn close(&self) {
-        self.private(Private::Finish);
+        match self.own_shard() {
+            Some(shard) => shard.finish(self.conn),
+            None => self.mail(Command::Finish { conn: self.conn, after: self.server.hub().distributed() }),
+        }
     }
 
     fn private(&self, item: Private) {
-        match crate::shard::current(&self.server).filter(|shard| shard.index() == self.shard) {
+        match self.own_shard() {
             Some(shard) => shard.private(self.conn, item),
             None => {
                 let after = self.server.hub().distributed();
-                self.server.mailbox(self.shard).send(Command::Private { conn: self.conn, after, item });
+                self.mail(Command::Private { conn: self.conn, after, item });
             }
         }
+    }
+
+    fn own_shard(&self) -> Option<Rc<Shard>> {
+        crate::shard::current(&self.server).filter(|shard| shard.index() == self.shard)
+    }
+
+    fn mail(&self, command: Command) {
+        self.server.mailbox(self.shard).send(command);
     }
 }
 

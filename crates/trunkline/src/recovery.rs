@@ -2,10 +2,15 @@
 //! given offsets. The mechanism is the shards' (`shard/recover`).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Handshake;
+use tokio::sync::oneshot;
+use trunkline_engine::config::Config;
+use trunkline_log::{Adapter, Durable, DurableOptions, Keep, Memory, MemoryLimits};
+
+use crate::{BuildError, Handshake, limits};
 
 /// How clients that lost their connection come back to where they were.
 ///
@@ -27,6 +32,15 @@ pub struct Recovery {
     pub(crate) clients: Clients,
     pub(crate) sessions: usize,
     pub(crate) key_window: Duration,
+    pub(crate) log: Log,
+}
+
+/// Where the log is.
+#[derive(Clone)]
+pub(crate) enum Log {
+    Memory,
+    Durable(PathBuf, DurableOptions),
+    Given(Arc<dyn Adapter>),
 }
 
 /// Which clients can come back, decided when a connection opens.
@@ -42,12 +56,45 @@ impl Recovery {
     /// [`crate::ServerBuilder::memory`]'s to say.
     #[must_use]
     pub fn memory() -> Self {
+        Self::with(Log::Memory)
+    }
+
+    /// The log in a directory of this machine, which is made if it is not there: recovery survives the process, and with
+    /// [`Recovery::fsync`] the loss of power. One process at a time may have it open.
+    #[must_use]
+    pub fn durable(dir: impl Into<PathBuf>) -> Self {
+        Self::with(Log::Durable(dir.into(), DurableOptions::default()))
+    }
+
+    /// How the durable log works: sizes, retention, synchronisation. Nothing for other logs.
+    #[must_use]
+    pub fn options(mut self, change: impl FnOnce(&mut DurableOptions)) -> Self {
+        if let Log::Durable(_, options) = &mut self.log {
+            change(options);
+        }
+        self
+    }
+
+    /// Whether a commit waits until the disk itself has it; false by default. See [`DurableOptions::fsync`].
+    #[must_use]
+    pub fn fsync(self, fsync: bool) -> Self {
+        self.options(|options| options.fsync = fsync)
+    }
+
+    /// A log of your own making.
+    #[must_use]
+    pub fn adapter(log: Arc<dyn Adapter>) -> Self {
+        Self::with(Log::Given(log))
+    }
+
+    fn with(log: Log) -> Self {
         Self {
             window: Duration::from_secs(600),
             skip_middlewares: true,
             clients: Clients::Always,
             sessions: 1_000_000,
             key_window: Duration::from_secs(3600),
+            log,
         }
     }
 
@@ -95,6 +142,31 @@ impl Recovery {
     pub fn key_window(mut self, window: Duration) -> Self {
         self.key_window = window;
         self
+    }
+
+    /// For how long a session that is not written again can be claimed, and what it is built from has to be kept.
+    pub(crate) fn session_life(&self, config: &Config) -> Duration {
+        let rewrite = Duration::from_millis(limits::SESSION_REWRITE_MS);
+        self.window.saturating_add(config.ping_interval).saturating_add(config.ping_timeout).saturating_add(rewrite)
+    }
+
+    pub(crate) fn keep(&self, config: &Config) -> Keep {
+        Keep { entries: self.session_life(config), keys: self.key_window }
+    }
+
+    /// Opens the log, on a thread of its own since that may take seconds.
+    pub(crate) async fn open(&self, config: &Config, memory: MemoryLimits) -> Result<Arc<dyn Adapter>, BuildError> {
+        let (dir, mut options) = match &self.log {
+            Log::Memory => return Ok(Arc::new(Memory::new(memory))),
+            Log::Given(log) => return Ok(log.clone()),
+            Log::Durable(dir, options) => (dir.clone(), options.clone()),
+        };
+        options.keep = self.keep(config);
+        let (opened, answer) = oneshot::channel();
+        let open = move || drop(opened.send(Durable::open(&dir, options)));
+        std::thread::Builder::new().name("trunkline-open".to_owned()).spawn(open)?;
+        let panicked = || BuildError::Config("opening the log failed".to_owned());
+        Ok(Arc::new(answer.await.map_err(|_| panicked())?.map_err(BuildError::Log)?))
     }
 
     /// Whether a client can come back.

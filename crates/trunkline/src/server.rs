@@ -1,5 +1,9 @@
 //! The server: its namespaces, its shards, and the way an entry takes to the log.
 
+mod namespaces;
+
+pub(crate) use self::namespaces::auth_value;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -8,10 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use bytestring::ByteString;
 use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
-use trunkline_log::{AppendError, Appended, Batch, Keep, Keyed, NewEntry, ReadError};
+use trunkline_log::{AppendError, Appended, Batch, Keyed, NewEntry, ReadError};
 use trunkline_proto::{Parser, Version};
 
 use crate::commit::BatchCommit;
@@ -24,7 +27,7 @@ use crate::mailbox::{Command, Mailbox};
 use crate::namespace::NamespaceCore;
 use crate::raw::RawHandler;
 use crate::shard::CastOut;
-use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, limits, shard};
+use crate::{Commit, ConnectError, Handshake, Namespace, Recovery, ServerBuilder, shard};
 
 /// A Socket.IO server. Cloning is cheap; all clones are the same server.
 ///
@@ -288,16 +291,13 @@ impl ServerCore {
     /// What sessions are rebuilt from, if clients can come back; and tells the log for how long it has to keep that.
     pub(crate) async fn sessions_kept(&self) -> Result<Arc<[Arc<Entry>]>, ReadError> {
         let Some(recovery) = &self.options.recovery else { return Ok(Arc::default()) };
-        let entries = std::time::Duration::from_millis(self.session_life_ms());
-        self.hub.adapter().keep(Keep { entries, keys: recovery.key_window });
+        self.hub.adapter().keep(recovery.keep(&self.config));
         Ok(self.hub.adapter().acts().await?.into())
     }
 
     /// For how long a session that is not written again can be claimed.
     pub(crate) fn session_life_ms(&self) -> u64 {
-        let window = self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.window));
-        let silent = millis(self.config.ping_interval) + millis(self.config.ping_timeout);
-        window.saturating_add(silent).saturating_add(limits::SESSION_REWRITE_MS)
+        self.options.recovery.as_ref().map_or(0, |recovery| millis(recovery.session_life(&self.config)))
     }
 
     pub(crate) fn hub(&self) -> &Hub {
@@ -419,81 +419,6 @@ impl ServerCore {
         }
     }
 
-    pub(crate) fn namespace(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
-        if let Some(found) = self.find_namespace(name) {
-            return found;
-        }
-        let parent = {
-            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
-            let parent = dynamic.iter().find(|ns| ns.matcher.as_ref().is_some_and(|m| m.matches_literally(name)));
-            parent.cloned()
-        };
-        self.add_namespace(name, |name| match &parent {
-            Some(parent) => parent.child(name),
-            None => Arc::new(NamespaceCore::new(name, None)),
-        })
-    }
-
-    pub(crate) fn find_namespace(&self, name: &str) -> Option<Arc<NamespaceCore>> {
-        self.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    fn add_namespace(
-        self: &Arc<Self>,
-        name: &str,
-        make: impl FnOnce(&str) -> Arc<NamespaceCore>,
-    ) -> Arc<NamespaceCore> {
-        let core = {
-            let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-            // Several clients may have asked for it at once: the first one made it.
-            if let Some(found) = namespaces.get(name) {
-                return found.clone();
-            }
-            let core = make(name);
-            namespaces.insert(core.name().clone(), core.clone());
-            core
-        };
-        if name != "/" {
-            let ns = Namespace::new(self.clone(), core.clone());
-            let listeners = self.namespace_listeners.read().unwrap_or_else(PoisonError::into_inner);
-            listeners.iter().for_each(|call| guarded_call("a listener of namespaces", || call(&ns)));
-        }
-        core
-    }
-
-    /// The namespace that a client asks for, made if a dynamic one takes the name.
-    pub(crate) async fn admit(self: &Arc<Self>, asked: Asked) -> Result<Arc<NamespaceCore>, ConnectError> {
-        if let Some(found) = self.find_namespace(&asked.name) {
-            return Ok(found);
-        }
-        let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for parent in dynamic {
-            let Some(matcher) = &parent.matcher else { continue };
-            if matcher.matches(asked.clone()).await {
-                let known = self.namespaces.read().unwrap_or_else(PoisonError::into_inner).len();
-                if known >= limits::DYNAMIC_NAMESPACES {
-                    return Err(ConnectError::new("too many namespaces"));
-                }
-                return Ok(self.add_namespace(&asked.name, |name| parent.child(name)));
-            }
-        }
-        Err(ConnectError::new("Invalid namespace"))
-    }
-
-    /// A socket of this namespace has gone: an empty child goes with it, if that was asked for.
-    pub(crate) fn leave_namespace(&self, ns: &Arc<NamespaceCore>) {
-        let last = ns.sockets.fetch_sub(1, Ordering::AcqRel) == 1;
-        if !last || !ns.is_child || !self.options.cleanup_empty_child_namespaces {
-            return;
-        }
-        let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-        if ns.sockets.load(Ordering::Acquire) == 0 && namespaces.get(ns.name()).is_some_and(|n| Arc::ptr_eq(n, ns)) {
-            namespaces.remove(ns.name());
-            let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
-            dynamic.iter().for_each(|parent| parent.forget_child(ns));
-        }
-    }
-
     pub(crate) fn tell_room_event(&self, event: &RoomEvent) {
         let listeners = self.room_listeners.read().unwrap_or_else(PoisonError::into_inner);
         listeners.iter().for_each(|call| guarded_call("a listener of room events", || call(event)));
@@ -510,25 +435,10 @@ impl ServerCore {
     pub(crate) fn has_room_listeners(&self) -> bool {
         !self.room_listeners.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
-
-    /// Handlers often hold the server itself; letting go of them lets go of it.
-    fn forget_handlers(&self) {
-        let namespaces = std::mem::take(&mut *self.namespaces.write().unwrap_or_else(PoisonError::into_inner));
-        namespaces.into_values().for_each(|ns| ns.clear_listeners());
-        let dynamic = std::mem::take(&mut *self.dynamic.write().unwrap_or_else(PoisonError::into_inner));
-        dynamic.into_iter().for_each(|ns| ns.clear_listeners());
-        self.room_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.namespace_listeners.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 impl fmt::Debug for ServerCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerCore").field("shards", &self.shards()).finish_non_exhaustive()
     }
-}
-
-/// A namespace's name as text of JSON `auth`, for matchers.
-pub(crate) fn auth_value(auth: Option<&ByteString>) -> serde_json::Value {
-    auth.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| serde_json::json!({}))
 }

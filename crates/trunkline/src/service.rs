@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,11 @@ use crate::shard;
 /// [`Server::serve`] does it. Under axum, a middleware can copy it from `ConnectInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// Says that a connection is encrypted, put into a request's extensions by whoever accepted it: handlers then find
+/// [`Handshake::secure`] true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
 
 /// A layer that puts the server before an application: `Router::new().route(..).layer(io.layer())`.
 #[derive(Clone, Debug)]
@@ -216,14 +222,16 @@ impl Endpoint {
                 Transport::Polling => self.handshake_polling(&parts, version, &query).await,
                 Transport::WebSocket => self.handshake_websocket(&mut parts, version, &query).await,
             },
-            Route::Session { sid, version, upgrade: true, .. } => self.upgrade(&mut parts, sid, version).await,
-            Route::Session { transport: Transport::WebSocket, sid, version, .. } => {
-                self.wrong_transport(&parts, sid, version).await
+            Route::Session { sid, version, upgrade: true, query, .. } => {
+                self.upgrade(&mut parts, sid, version, &query).await
+            }
+            Route::Session { transport: Transport::WebSocket, sid, version, query, .. } => {
+                self.wrong_transport(&parts, sid, version, &query).await
             }
             Route::Session { sid, version, method, query, .. } => match method {
                 SessionMethod::Get => self.poll(&parts, sid, version, &query).await,
                 SessionMethod::Post => self.post(&parts, sid, version, &query, body).await,
-                SessionMethod::Other => self.touch(&parts, sid, version).await,
+                SessionMethod::Other => self.touch(&parts, sid, version, &query).await,
             },
         }
     }
@@ -256,7 +264,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let context = ReplyContext::prepare(&self.server.config, parts, Some(&sid));
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let (reply, answer) = oneshot::channel();
         let b64 = query.b64 || query.j.is_some();
         let session = NewSession { sid, version, handshake, b64, wire: NewWire::Polling(reply) };
@@ -275,7 +283,7 @@ impl Endpoint {
             Err(refusal) => return self.refuse(parts, refusal),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, true);
-        let handshake = Arc::new(Handshake::new(parts, &query.all, false));
+        let handshake = Arc::new(Handshake::new(parts, &query.all));
         let server = self.server.clone();
         self.take_stream(parts, move |stream, leftover| {
             let wire = NewWire::WebSocket { stream, leftover, deflate: negotiated.deflate };
@@ -288,13 +296,13 @@ impl Endpoint {
         response
     }
 
-    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version) -> Response<Body> {
+    async fn upgrade(&self, parts: &mut Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let (shard, sid) = self.place_of(sid);
         let answer = self.ask(shard, |reply| Command::ProbeBegin { sid: sid.clone(), version, reply }).await;
         let goes_on = match answer {
             Some(Reply::Go) => true,
             Some(Reply::NoUpgrade) => false,
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         };
         let (response, negotiated) = engine::switching_protocols(&self.server.config, parts, false);
         let server = self.server.clone();
@@ -326,20 +334,21 @@ impl Endpoint {
         }
     }
 
-    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
+    async fn wrong_transport(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let (shard, sid) = self.place_of(sid);
-        let refusal = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
-            Some(Reply::UnknownSid) | None => Refusal::UNKNOWN_SID,
-            _ => Refusal::TRANSPORT_MISMATCH,
+        let answer = match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
+            // The session polls, which is not what this request says.
+            Some(Reply::Go) => Some(Reply::TransportMismatch),
+            other => other,
         };
-        self.refuse(parts, refusal)
+        self.refuse(parts, refusal_of(answer.as_ref(), query))
     }
 
-    async fn touch(&self, parts: &Parts, sid: String, version: Version) -> Response<Body> {
+    async fn touch(&self, parts: &Parts, sid: String, version: Version, query: &Query) -> Response<Body> {
         let (shard, sid) = self.place_of(sid);
         match self.ask(shard, |reply| Command::Touch { sid, version, reply }).await {
             Some(Reply::Go) => engine::method_not_served(),
-            other => self.refuse(parts, refusal_of(other.as_ref())),
+            other => self.refuse(parts, refusal_of(other.as_ref(), query)),
         }
     }
 
@@ -347,7 +356,7 @@ impl Endpoint {
         let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
         let (reply, answer) = oneshot::channel();
-        self.server.mailbox(shard).send(Command::Poll { sid, version, reply });
+        self.server.mailbox(shard).send(Command::Poll { sid, version, tag: tag_of(query), reply });
         self.poll_answer(parts, &context, version, query, answer.await)
     }
 
@@ -366,7 +375,7 @@ impl Endpoint {
                 engine::poll_response(&self.server.config, context, payload, query.j.as_deref(), compress)
             }
             Ok(Reply::Overlap) => engine::bad_request_empty(),
-            other => self.refuse(parts, refusal_of(other.ok().as_ref())),
+            other => self.refuse(parts, refusal_of(other.ok().as_ref(), query)),
         }
     }
 
@@ -377,10 +386,13 @@ impl Endpoint {
     {
         let (shard, sid) = self.place_of(sid);
         let context = ReplyContext::prepare(&self.server.config, parts, None);
-        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, reply }).await {
+        match self.ask(shard, |reply| Command::PostBegin { sid: sid.clone(), version, tag: tag_of(query), reply }).await
+        {
             Some(Reply::Go) => {}
+            // It was taken before; the answer to that was lost.
+            Some(Reply::Taken) => return engine::post_ok(&context),
             Some(Reply::Overlap) => return engine::bad_request_empty(),
-            other => return self.refuse(parts, refusal_of(other.as_ref())),
+            other => return self.refuse(parts, refusal_of(other.as_ref(), query)),
         }
         let mut running = RunningPost { server: &self.server, shard, sid: sid.clone(), close: Some(true) };
         let binary = engine::is_octet_stream(&parts.headers);
@@ -409,7 +421,7 @@ impl Endpoint {
         let body = PostBody { body, binary, headers };
         match self.ask(shard, |reply| Command::Post { sid, body, reply }).await {
             Some(Reply::Taken) => engine::post_ok(&context),
-            _ => self.refuse(parts, Refusal::UNKNOWN_SID),
+            _ => self.refuse(parts, refusal_of(None, query)),
         }
     }
 
@@ -443,12 +455,22 @@ impl Drop for RunningPost<'_> {
     }
 }
 
-fn refusal_of(reply: Option<&Reply>) -> Refusal {
-    match reply {
-        Some(Reply::TransportMismatch | Reply::NoUpgrade) => Refusal::TRANSPORT_MISMATCH,
-        Some(Reply::ProtocolMismatch) => Refusal::PROTOCOL_MISMATCH,
-        _ => Refusal::UNKNOWN_SID,
-    }
+/// Why a request of a session is refused, with what of its query is to blame.
+/// What makes a request different from every other of its session, as a number; 0 if it does not say.
+fn tag_of(query: &Query) -> u64 {
+    let Some(t) = &query.t else { return 0 };
+    let mut hasher = std::hash::DefaultHasher::new();
+    t.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
+fn refusal_of(reply: Option<&Reply>, query: &Query) -> Refusal {
+    let (refusal, blamed) = match reply {
+        Some(Reply::TransportMismatch | Reply::NoUpgrade) => (Refusal::TRANSPORT_MISMATCH, query.get("transport")),
+        Some(Reply::ProtocolMismatch) => (Refusal::PROTOCOL_MISMATCH, query.get("EIO")),
+        _ => (Refusal::UNKNOWN_SID, query.get("sid")),
+    };
+    refusal.with_detail(blamed.unwrap_or_default())
 }
 
 impl fmt::Debug for Endpoint {

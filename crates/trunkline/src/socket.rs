@@ -1,24 +1,28 @@
 //! A client's place in one namespace, as handlers hold it. The handle can be kept and used from any task; what it does
 //! is done by the shard that its connection lives on.
 
-use std::collections::BTreeMap;
+mod listeners;
+mod rooms;
+mod session;
+
+pub(crate) use self::session::Shared;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytestring::ByteString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::oneshot;
-use trunkline_delivery::{Act, Names, Room, Session, SocketId, Target};
+use trunkline_delivery::{Act, Room, SocketId, Target};
 use trunkline_proto::{Args, Codec, Event, Version};
 
 use crate::acks::OpenAcks;
 use crate::emit::{event_of, refused};
 use crate::handler::{Listeners, States};
-use crate::mailbox::{Command, RoomChange};
+use crate::mailbox::Command;
 use crate::namespace::NamespaceCore;
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
@@ -52,47 +56,6 @@ struct Inner {
     listeners: OnceLock<Box<Mutex<Arc<Listeners>>>>,
 }
 
-/// What outlives a socket's connection: the sockets of one session, one after the other, share it.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// The secret by which the client comes back; `None` if it cannot.
-    pub(crate) private_id: Option<Arc<str>>,
-    pub(crate) data: Mutex<BTreeMap<String, Value>>,
-    pub(crate) user: Mutex<Option<Arc<str>>>,
-    /// Milliseconds since 1970.
-    pub(crate) valid_until: Mutex<Option<u64>>,
-}
-
-impl Shared {
-    /// `socket.data` as the text of a JSON object.
-    pub(crate) fn data_text(&self) -> ByteString {
-        let data = lock(&self.data);
-        if data.is_empty() {
-            return ByteString::from_static("{}");
-        }
-        serde_json::to_string(&*data).unwrap_or_else(|_| "{}".to_owned()).into()
-    }
-
-    /// As a session was written.
-    pub(crate) fn restored(session: &Session) -> Self {
-        Self {
-            private_id: Some(session.private_id.clone()),
-            data: Mutex::new(serde_json::from_str(&session.data).unwrap_or_default()),
-            user: Mutex::new(session.user.clone()),
-            valid_until: Mutex::new(session.valid_until),
-        }
-    }
-
-    /// Sets a value as it was written, or removes it.
-    pub(crate) fn set_data_text(&self, key: &str, value: Option<&str>) {
-        let mut data = lock(&self.data);
-        match value.and_then(|text| serde_json::from_str(text).ok()) {
-            Some(value) => drop(data.insert(key.to_owned(), value)),
-            None => drop(data.remove(key)),
-        }
-    }
-}
-
 /// What all sockets of a connection share.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -100,6 +63,8 @@ pub(crate) struct Connection {
     pub(crate) version: Version,
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) websocket: AtomicBool,
+    /// Engine.IO messages that its wire has not taken yet.
+    pub(crate) unsent: AtomicUsize,
 }
 
 /// Where a new socket belongs.
@@ -174,52 +139,6 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.0.connected.load(Ordering::Acquire)
-    }
-
-    /// Whether this connection continues an earlier one: the id, the rooms and `socket.data` are those of before, and
-    /// the client gets what it has missed. Always false without [`crate::Recovery`].
-    #[must_use]
-    pub fn recovered(&self) -> bool {
-        self.0.recovered
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
-    }
-
-    /// Whether its client can come back to it.
-    pub(crate) fn has_session(&self) -> bool {
-        self.0.shared.private_id.is_some()
-    }
-
-    /// Who the application says it is, if it has said so: the scope of its keys, also on later connections of the same
-    /// user.
-    #[must_use]
-    pub fn user(&self) -> Option<Arc<str>> {
-        lock(&self.0.shared.user).clone()
-    }
-
-    /// Says who it is; a middleware is the place for it.
-    pub fn set_user(&self, user: impl Into<Arc<str>>) {
-        *lock(&self.0.shared.user) = Some(user.into());
-        self.record_session();
-    }
-
-    /// Says until when the client may come back to this session, such as the end of its login. `None` (the default) sets
-    /// no end beside the window of [`crate::Recovery`].
-    pub fn set_valid_until(&self, until: Option<SystemTime>) {
-        let millis = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let until = until.map(|at| u64::try_from(millis(at)).unwrap_or(u64::MAX));
-        *lock(&self.0.shared.valid_until) = until;
-        self.record_session();
-    }
-
-    /// Has its session written again, after a change that the log does not know.
-    fn record_session(&self) {
-        if self.has_session() && self.is_connected() {
-            let (conn, ns) = (self.0.conn, self.namespace_name().clone());
-            self.mail(Command::Record { conn, ns });
-        }
     }
 
     /// The first request of the connection.
@@ -389,107 +308,6 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Joins one room or several. When it resolves, every later event of the room will come.
-    ///
-    /// After the socket has ended it does nothing.
-    pub async fn join(&self, rooms: impl IntoRooms) {
-        self.change_rooms(RoomChange::Join(rooms.into_rooms().to_vec())).await;
-    }
-
-    /// Leaves one room or several. When it resolves, no later event of the room comes.
-    pub async fn leave(&self, rooms: impl IntoRooms) {
-        self.change_rooms(RoomChange::Leave(rooms.into_rooms().to_vec())).await;
-    }
-
-    /// The rooms it is in, its own id left out. In `on_disconnecting` those that it was in, afterwards none.
-    pub async fn rooms(&self) -> Vec<Room> {
-        if self.0.rooms_gone.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        match self.0.last_rooms.get() {
-            Some(rooms) => rooms.clone(),
-            None => self.change_rooms(RoomChange::Show).await,
-        }
-    }
-
-    async fn change_rooms(&self, change: RoomChange) -> Vec<Room> {
-        if let Some(act) = self.recorded(&change) {
-            let target = Target::socket(self.0.ns.name().clone(), self.0.id.clone());
-            // An append that fails closes the connection; nobody is told that it is in the room.
-            let _ = self.0.server.append(target, act).await;
-            return Vec::new();
-        }
-        if let Some(shard) = self.own_shard().filter(|_| !self.0.server.records()) {
-            return shard.change_rooms(self.0.conn, self.namespace_name(), change);
-        }
-        let (done, rooms) = oneshot::channel();
-        let ns = self.namespace_name().clone();
-        self.mail(Command::Rooms { conn: self.0.conn, ns, change, done });
-        rooms.await.unwrap_or_default()
-    }
-
-    /// With recovery, memberships of connected sockets are history, and changes of them entries of the log.
-    fn recorded(&self, change: &RoomChange) -> Option<Act> {
-        if !self.0.server.records() || !self.is_connected() {
-            return None;
-        }
-        let names = |rooms: &[Room]| rooms.iter().filter(|room| **room != self.0.id).cloned().collect::<Names>();
-        match change {
-            RoomChange::Show => None,
-            RoomChange::Join(rooms) => Some(Act::Join(names(rooms))),
-            RoomChange::Leave(rooms) => Some(Act::Leave(names(rooms))),
-        }
-    }
-
-    /// Makes the client leave this namespace; with `close` its whole connection ends, with every namespace on it.
-    ///
-    /// What was emitted to it before still reaches it. An official client does not come back by itself after this.
-    pub fn disconnect(&self, close: bool) {
-        let (conn, ns) = (self.0.conn, self.namespace_name().clone());
-        if self.0.server.records() && self.is_connected() {
-            let target = Target::socket(ns, self.0.id.clone());
-            self.0.server.append(target, Act::Disconnect { close });
-            return;
-        }
-        match self.own_shard() {
-            Some(shard) => shard.disconnect(conn, &ns, close),
-            None => self.mail(Command::Disconnect { conn, ns, close }),
-        }
-    }
-
-    /// Sets a value of `socket.data`, which other handlers and [`Broadcast::fetch_sockets`] see.
-    ///
-    /// # Errors
-    ///
-    /// If the value is no JSON.
-    pub fn set_data(&self, key: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
-        let (key, value) = (key.into(), serde_json::to_value(value)?);
-        if self.has_session() && self.is_connected() {
-            let target = Target::socket(self.0.ns.name().clone(), self.0.id.clone());
-            let act = Act::Data { key: key.as_str().into(), value: Some(value.to_string().into()) };
-            self.0.server.append(target, act);
-        }
-        self.lock_data().insert(key, value);
-        Ok(())
-    }
-
-    /// A value of `socket.data`, `None` if it is not set or of another type.
-    #[must_use]
-    pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = self.lock_data().get(key)?.clone();
-        serde_json::from_value(value).ok()
-    }
-
-    /// All of `socket.data` as a JSON object.
-    #[must_use]
-    pub fn data_json(&self) -> Value {
-        Value::Object(self.lock_data().iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn lock_data(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
-        lock(&self.0.shared.data)
-    }
-
     /// Sends the answer to an event, behind everything emitted before.
     pub(crate) fn send_ack(&self, id: u64, args: &Args) {
         self.send_private(Private::Messages(self.0.codec.ack(self.namespace_name(), id, args)));
@@ -518,7 +336,10 @@ impl Socket {
 
     /// Ends the connection under it without a word, as a broken wire would: its client comes back.
     pub(crate) fn close_transport(&self) {
-        self.mail(Command::Close { conn: self.0.conn });
+        match self.own_shard() {
+            Some(shard) => shard.close_transport(self.0.conn),
+            None => self.mail(Command::Close { conn: self.0.conn }),
+        }
     }
 
     fn mail(&self, command: Command) {

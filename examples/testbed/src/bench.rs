@@ -5,7 +5,7 @@ use trunkline::{Args, Data, Server, Socket};
 use crate::settings::{Refused, Settings};
 
 pub(crate) async fn server(settings: &Settings) -> Result<Server, Refused> {
-    let recovery = settings.flag("RECOVERY", false)?;
+    let recovery = settings.flag("RECOVERY", false)? || std::env::var_os("DATA_DIR").is_some_and(|dir| !dir.is_empty());
     let io = crate::build(settings.recovery(Server::builder().parser(settings.parser), recovery)?).await?;
     io.on("echo", async |args: Args| args.slice(0..1));
     io.on("pub", async |socket: Socket, args: Args| {

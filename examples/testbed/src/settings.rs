@@ -51,7 +51,11 @@ impl Settings {
         if !on {
             return Ok(builder);
         }
-        Ok(builder.recovery(Recovery::memory()))
+        let recovery = match env::var("DATA_DIR") {
+            Ok(dir) if !dir.is_empty() => Recovery::durable(dir),
+            _ => Recovery::memory(),
+        };
+        Ok(builder.recovery(recovery))
     }
 
     pub(crate) fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Refused> {

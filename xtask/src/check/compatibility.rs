@@ -17,28 +17,20 @@ pub(super) fn check() -> Outcome<Vec<String>> {
     let document = read(&root().join("docs/compatibility.md"))?;
     let mut findings = Vec::new();
     let mut files = Files::default();
-    let (mut expected, mut open) = (1, 0);
+    let mut expected = 1;
     for (number, shown) in rows(&document) {
         if number != expected {
             findings.push(format!("docs/compatibility.md: line {expected} is missing before line {number}"));
         }
         expected = number + 1;
-        match judge(shown, &mut files) {
-            Ok(Line::Open) => open += 1,
-            Ok(Line::Settled) => {}
-            Err(why) => findings.push(format!("docs/compatibility.md, line {number}: {why}")),
+        if let Err(why) = judge(shown, &mut files) {
+            findings.push(format!("docs/compatibility.md, line {number}: {why}"));
         }
     }
     if expected != LINES + 1 {
         findings.push(format!("docs/compatibility.md: the last line is {}, not {LINES}", expected - 1));
     }
-    println!("    {open} of {LINES} lines of docs/compatibility.md are open");
     Ok(findings)
-}
-
-enum Line {
-    Open,
-    Settled,
 }
 
 /// The rows of the table: the number in the first column and the text of the last.
@@ -50,16 +42,13 @@ fn rows(document: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn judge(shown: &str, files: &mut Files) -> Result<Line, String> {
-    if shown == "open" {
-        return Ok(Line::Open);
-    }
+fn judge(shown: &str, files: &mut Files) -> Result<(), String> {
     if let Some(issue) = shown.strip_prefix("issue: ") {
         let known = ISSUES.contains(&issue);
-        return if known { Ok(Line::Settled) } else { Err(format!("no issue is called {issue}")) };
+        return if known { Ok(()) } else { Err(format!("no issue is called {issue}")) };
     }
     if shown.starts_with("not possible: ") {
-        return Ok(Line::Settled);
+        return Ok(());
     }
     for reference in shown.split("<br>") {
         let named = reference.trim().strip_prefix('`').and_then(|rest| rest.split_once("`: "));
@@ -68,7 +57,7 @@ fn judge(shown: &str, files: &mut Files) -> Result<Line, String> {
             return Err(format!("{path} has no test \"{title}\""));
         }
     }
-    Ok(Line::Settled)
+    Ok(())
 }
 
 /// The test files read so far.

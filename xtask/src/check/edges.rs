@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("trunkline-redis", &["trunkline-log", "trunkline-delivery", "trunkline-proto"]),
     ("trunkline", &["trunkline-engine", "trunkline-delivery", "trunkline-log", "trunkline-proto", "trunkline-redis"]),
     ("trunkline-server", &["trunkline"]),
-    ("trunkline-fuzz", &["trunkline-proto"]),
+    ("trunkline-fuzz", &["trunkline-proto", "trunkline-log"]),
     ("xtask", &[]),
 ];
 

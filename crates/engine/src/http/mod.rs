@@ -41,6 +41,6 @@ pub use id::{new_sid, random_id};
 pub use query::Query;
 pub use refusal::{Refusal, refuse};
 pub use response::{Body, ReplyContext, bad_request_empty, method_not_served, poll_response, post_ok, too_large};
-pub use route::{Route, SessionMethod, Transport, is_octet_stream, route};
+pub use route::{Route, SessionMethod, Transport, is_octet_stream, is_ours, route};
 pub use serve::{serve_connection, serve_connection_until};
 pub use upgrade::{Io, Negotiated, Taken, is_upgrade, switching_protocols, take_stream};

@@ -98,6 +98,12 @@ pub fn route(config: &Config, parts: &Parts) -> Route {
     check(config, parts).unwrap_or_else(Route::Refused)
 }
 
+/// Returns whether a request is ours by its path, whatever else is wrong with it.
+#[must_use]
+pub fn is_ours(config: &Config, parts: &Parts) -> bool {
+    below_path(config, parts.uri.path()).is_some()
+}
+
 /// Returns whether a body comes as `application/octet-stream`, which only protocol 3 knows.
 #[must_use]
 pub fn is_octet_stream(headers: &HeaderMap) -> bool {

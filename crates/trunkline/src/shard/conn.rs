@@ -16,6 +16,7 @@ use trunkline_proto::{EnginePacket, Event, Messages, Version};
 
 use crate::DisconnectReason;
 use crate::mailbox::{PostBody, Reply};
+use crate::receipt::Receipt;
 use crate::shard::frames::{FrameKind, List};
 use crate::socket::Socket;
 
@@ -27,7 +28,7 @@ pub(crate) struct ConnRef {
 }
 
 /// Something for one connection that is ordered after a position but not kept in the log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
@@ -39,6 +40,8 @@ pub(crate) enum Private {
     Frame(Bytes),
     /// An Engine.IO packet.
     Engine(EnginePacket),
+    /// An Engine.IO message of the application, which is told when the wire has taken it.
+    Tracked(EnginePacket, Receipt),
     /// The last of a socket: this packet, if there is one to be sent, and then nothing more of its namespace.
     Farewell { member: MemberKey, messages: Messages },
     /// The end of the connection, when everything before it is written.
@@ -60,9 +63,17 @@ pub(crate) enum Outlet {
     /// A WebSocket, and what of a frame the kernel has not taken yet.
     WebSocket { writer: Writer, unsent: Vec<u8> },
     /// Long-polling: writable while a GET is parked.
-    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool },
+    Polling { parked: Option<oneshot::Sender<Reply>>, b64: bool, posting: bool, seen: Seen },
     /// Nowhere any more.
     Gone,
+}
+
+/// The last requests of a polling session, by what makes each one different (`t`); 0 where there is none. Browsers and
+/// boxes on the way send a request again when its connection breaks, without the client knowing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) get: u64,
+    pub(crate) post: u64,
 }
 
 /// A socket of the connection, as the shard sees it.
@@ -72,7 +83,8 @@ pub(crate) struct Seat {
     pub(crate) socket: Socket,
     /// It has ended: it joins nothing any more, and its client may join the namespace anew beside it.
     pub(crate) ending: bool,
-    /// Its farewell has been said: nothing more is delivered to it.
+    /// Its farewell is in the output: nothing more is delivered to it. It goes when that is written, for until then the
+    /// wire may block, and what was before has to be delivered again.
     pub(crate) left: bool,
     /// The last entry in its output, or where it began: what a passing event gives as offset.
     pub(crate) offset: Position,
@@ -130,6 +142,8 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     /// Some of its members are behind; cleared when all stand at the head.
     pub(crate) catching_up: bool,
+    /// The application has ended it: what the peer still says is not taken.
+    pub(crate) finish_asked: bool,
     /// The end of the connection is in what is unsent.
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
@@ -141,6 +155,8 @@ pub(crate) struct Conn {
     /// An upgrade has been probed: waiting polls are released.
     pub(crate) probed: bool,
     pub(crate) upgrade_timed_out: bool,
+    /// Tracked messages that the wire took and the application was not told of yet.
+    pub(crate) flushed: usize,
     pub(crate) orders: Vec<Order>,
     pub(crate) deadlines: Deadlines,
     /// It is over, for this reason; its task ends it.
@@ -164,12 +180,14 @@ impl Conn {
             pending: SmallVec::new(),
             passing: VecDeque::new(),
             touched: false,
+            finish_asked: false,
             finishing: false,
             ping_owed: false,
             pinged: None,
             paused: false,
             probed: false,
             upgrade_timed_out: false,
+            flushed: 0,
             orders: Vec::new(),
             deadlines,
             closed: None,
@@ -183,6 +201,13 @@ impl Conn {
             self.closed = Some(reason);
             self.waker.wake_by_ref();
         }
+    }
+
+    /// The wire has taken a tracked message.
+    pub(crate) fn handed_over(&mut self, receipt: Receipt) {
+        receipt.handed_over();
+        self.flushed += 1;
+        self.waker.wake_by_ref();
     }
 
     /// Writes what is left of the last frame. True when all of it is gone.
@@ -244,6 +269,11 @@ impl Conn {
     /// From now on the seat is not found by its namespace.
     pub(crate) fn end_seat(&mut self, member: MemberKey) {
         self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.ending = true);
+    }
+
+    /// Whether this member's farewell is in the output, and nothing more is for it.
+    pub(crate) fn set_left(&mut self, member: MemberKey, left: bool) {
+        self.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = left);
     }
 
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {

@@ -11,13 +11,13 @@ use trunkline_log::{Keyed, NewEntry};
 use trunkline_proto::EnginePacket;
 use trunkline_proto::heartbeat::{Beat, Rhythm};
 
-use crate::DisconnectReason;
 use crate::commit::{BatchCommit, Commit};
 use crate::mailbox::Reply;
 use crate::shard::conn::{Conn, ConnRef, Outlet, Private, Seat};
 use crate::shard::outbound::Outbound;
 use crate::shard::recover::KeptSocket;
 use crate::socket::Socket;
+use crate::{DisconnectReason, limits};
 
 /// How exact deadlines are kept: a two-hundredth of the shorter part of the heartbeat, and never coarser than this, in
 /// milliseconds. Finer means more wake-ups of an idle shard.
@@ -61,6 +61,8 @@ pub(crate) struct Core {
     /// Sessions that clients can come back to.
     pub(crate) kept: Sessions,
     pub(crate) kept_sockets: HashMap<MemberKey, KeptSocket>,
+    /// What the log is called.
+    pub(crate) epoch: u64,
     /// Batches that this turn will append.
     pub(crate) batches: VecDeque<Batch>,
     /// Batches whose append is under way, oldest first.
@@ -75,7 +77,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(rhythm: Rhythm, kept: Sessions) -> Self {
+    pub(crate) fn new(rhythm: Rhythm, kept: Sessions, epoch: u64) -> Self {
         Self {
             out: Outbound::default(),
             delivery: Delivery::new(),
@@ -83,6 +85,7 @@ impl Core {
             moved: HashMap::new(),
             kept,
             kept_sockets: HashMap::new(),
+            epoch,
             batches: VecDeque::new(),
             in_flight: VecDeque::new(),
             last_own: Position::ZERO,
@@ -137,8 +140,17 @@ impl Core {
     pub(crate) fn private_after(&mut self, conn: ConnRef, after: Position, item: Private) {
         if self.conn(conn).is_some() {
             self.out.private(conn.key, after, item, &self.delivery);
-            self.bury();
         }
+    }
+
+    /// Ends a connection after this position, when everything before is written: nothing more is taken from it, and a
+    /// peer that takes nothing has its end in any case.
+    pub(crate) fn finish(&mut self, conn: ConnRef, after: Position, now: Millis) {
+        let Some(found) = self.conn_mut(conn).filter(|found| !found.finish_asked) else { return };
+        found.finish_asked = true;
+        found.deadlines.close_by = Some(now + limits::CLOSE_GRACE_MS);
+        self.private_after(conn, after, Private::Finish);
+        self.schedule(conn.key);
     }
 
     /// The batch has its positions: what had to stay behind its entries goes on.
@@ -216,8 +228,8 @@ impl Core {
         self.conn(conn)?.seat_in(ns).map(|seat| seat.member)
     }
 
-    /// Removes members whose farewell was said.
-    pub(crate) fn bury(&mut self) {
+    /// Removes members whose farewell was written.
+    fn bury(&mut self) {
         while let Some(member) = self.out.farewells.pop() {
             let Some(ConnKey(key)) = self.delivery.conn_of(member) else { continue };
             if let Some(conn) = self.out.conns.get_mut(key as usize) {
@@ -230,11 +242,11 @@ impl Core {
     /// Writes what this turn has for a connection.
     pub(crate) fn write(&mut self, key: u32) {
         self.out.write(key, &mut self.delivery);
+        self.bury();
     }
 
     pub(crate) fn unblock(&mut self, key: u32) {
         self.out.unblock(key, &mut self.delivery);
-        self.bury();
     }
 
     /// Answers the poll that waits, if one does, with this packet alone.
@@ -312,5 +324,45 @@ impl Core {
     /// The names of the rooms that a socket is in.
     pub(crate) fn rooms_of(&self, member: MemberKey) -> Vec<Room> {
         self.delivery.rooms_of(member).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trunkline_proto::{Codec, Parser, Version};
+
+    use super::*;
+    use crate::shard::conn::Deadlines;
+    use crate::shard::frames::FrameKind;
+
+    const RHYTHM: Rhythm = Rhythm { interval_ms: 25_000, timeout_ms: 20_000 };
+
+    /// A session over polling that nobody polls, opened at 0.
+    fn polling(core: &mut Core) -> ConnRef {
+        let outlet = Outlet::Polling { parked: None, b64: true, posting: false, seen: Default::default() };
+        let codec = Codec { parser: Parser::Default, version: Version::V4 };
+        let heart = trunkline_proto::heartbeat::Heartbeat::new(Version::V4, RHYTHM, 0);
+        let deadlines = Deadlines { heart, join_by: None, upgrade_by: None, close_by: None, scheduled: None };
+        let generation = core.next_generation();
+        core.add_conn(Conn::new(
+            generation,
+            "sid".into(),
+            FrameKind { codec, deflate: None, log: None },
+            outlet,
+            deadlines,
+        ))
+    }
+
+    #[test]
+    fn a_closing_session_that_nobody_polls_ends_after_30_seconds() {
+        let mut core = Core::new(RHYTHM, Sessions::new(0, 0), 0);
+        let conn = polling(&mut core);
+        core.finish(conn, Position::ZERO, 1000);
+        core.finish(conn, Position::ZERO, 20_000);
+        core.tick(30_999);
+        assert_eq!(core.conn(conn).map(|found| found.closed), Some(None));
+        core.tick(31_000 + COARSEST);
+        let closed = Some(Some(DisconnectReason::ForcedServerClose));
+        assert_eq!(core.conn(conn).map(|found| found.closed), closed);
     }
 }

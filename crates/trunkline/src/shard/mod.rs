@@ -26,7 +26,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Position, Room, SocketId, Target};
 use trunkline_engine::wheel::Millis;
-use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry};
+use trunkline_log::{AppendError, Appended, BoxFuture, Keyed, NewEntry, Page, ReadError};
 use trunkline_proto::Messages;
 use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
@@ -50,6 +50,9 @@ pub(crate) type FetchReply = oneshot::Sender<Vec<(Socket, Vec<Room>)>>;
 /// A socket whose rooms are asked for.
 type Show = (ConnRef, Arc<str>, oneshot::Sender<Vec<Room>>);
 type Appending = BoxFuture<Result<Appended, AppendError>>;
+/// A page, and after what it was asked for.
+type PageRead = (Position, Result<Page, ReadError>);
+type Reading = (Position, BoxFuture<Result<Page, ReadError>>);
 
 /// A shard, on its own thread.
 pub(crate) struct Shard {
@@ -59,6 +62,9 @@ pub(crate) struct Shard {
     mailbox: Arc<Mailbox>,
     /// Appends under way, in the order of `core.in_flight`.
     appends: RefCell<VecDeque<Appending>>,
+    /// The page for those behind that is being read, and one that has come.
+    reading: RefCell<Option<Reading>>,
+    page: RefCell<Option<PageRead>>,
     buffer: RefCell<Vec<u8>>,
     inflater: RefCell<Inflater>,
     ids: RefCell<Ids>,
@@ -72,6 +78,10 @@ pub(crate) struct Shard {
     walked: RefCell<Vec<oneshot::Sender<()>>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Batches that were not appended.
+    failures: Cell<u64>,
+    /// The last one was not.
+    failing: Cell<bool>,
     /// When it ends although handlers are running.
     ends_at: Cell<Option<Millis>>,
     tasks: Cell<usize>,
@@ -99,8 +109,10 @@ impl Shard {
         Rc::new(Self {
             index,
             mailbox: server.hub().shards()[index].clone(),
-            core: RefCell::new(Core::new(rhythm, server.new_sessions())),
+            core: RefCell::new(Core::new(rhythm, server.new_sessions(), server.hub().adapter().epoch())),
             appends: RefCell::default(),
+            reading: RefCell::default(),
+            page: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),
@@ -111,6 +123,8 @@ impl Shard {
             shows: RefCell::default(),
             walked: RefCell::default(),
             shutdown: RefCell::default(),
+            failures: Cell::new(0),
+            failing: Cell::new(false),
             ends_at: Cell::new(None),
             tasks: Cell::new(0),
             active: Cell::new(None),
@@ -129,6 +143,11 @@ impl Shard {
     /// Milliseconds since the shard's start.
     fn now(&self) -> Millis {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How many batches could not be appended so far.
+    fn failures(&self) -> u64 {
+        self.failures.get()
     }
 
     /// Asks for a turn after the tasks that are ready now.
@@ -166,6 +185,13 @@ impl Shard {
         if !written_anyway {
             self.want_turn();
         }
+    }
+
+    /// Ends a connection when everything that was sent to it on this thread before is written.
+    pub(crate) fn finish(&self, conn: ConnRef) {
+        let at = self.fence();
+        self.core.borrow_mut().finish(conn, at, self.now());
+        self.want_turn();
     }
 
     pub(crate) fn new_id(&self) -> String {
@@ -261,13 +287,7 @@ impl Shard {
             self.end_socket(conn, &name, at, DisconnectReason::ServerNamespaceDisconnect, messages);
         }
         if close {
-            let mut core = self.core.borrow_mut();
-            let by = self.now() + limits::CLOSE_GRACE_MS;
-            if let Some(found) = core.conn_mut(conn) {
-                found.deadlines.close_by = Some(by);
-            }
-            core.private_after(conn, at, Private::Finish);
-            core.schedule(conn.key);
+            self.core.borrow_mut().finish(conn, at, self.now());
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Outbound {
     pub(crate) frames: Frames,
     /// Connections with output of this turn.
     pub(crate) touched: std::collections::VecDeque<u32>,
-    /// Members whose farewell was said during a walk.
+    /// Members whose farewell was written.
     pub(crate) farewells: Vec<MemberKey>,
     pub(crate) room_events: Vec<RoomChanged>,
     pub(crate) evictions: Vec<Eviction>,
@@ -110,10 +110,8 @@ impl Outbound {
     /// Puts a private item into this turn's output.
     fn say(&mut self, key: u32, after: Position, item: Private) {
         let conn = &mut self.conns[key as usize];
-        if let Private::Farewell { member, .. } = &item {
-            let member = *member;
-            conn.seats.iter_mut().filter(|seat| seat.member == member).for_each(|seat| seat.left = true);
-            self.farewells.push(member);
+        if let Private::Farewell { member, .. } = item {
+            conn.set_left(member, true);
         }
         let item = match item {
             // Its offset must be neither before what the client was given nor after what it may still lack.

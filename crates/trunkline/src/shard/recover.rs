@@ -291,7 +291,9 @@ impl Shard {
             }
         }
         let oldest = unix_now().saturating_sub(self.server.session_life_ms());
-        let mut sessions: Vec<_> = newest.into_iter().filter(|(_, (_, session))| session.written >= oldest).collect();
+        let epoch = hub.adapter().epoch();
+        let alive = |session: &Session| session.written >= oldest && session.epoch == epoch;
+        let mut sessions: Vec<_> = newest.into_iter().filter(|(_, (_, session))| alive(session)).collect();
         sessions.sort_unstable_by_key(|(_, (as_of, _))| *as_of);
         let mut sessions = sessions.into_iter().peekable();
         let now = self.now();
@@ -328,6 +330,7 @@ impl Core {
             data: kept.shared.data_text(),
             start: self.kept.get(&private_id).map_or(Position::ZERO, |kept| kept.start),
             confirmed: self.delivery.confirmed(member),
+            epoch: self.epoch,
             written: unix_now(),
             as_of,
             rooms: self.delivery.stays(member),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use tokio::sync::oneshot;
 use trunkline_delivery::ConnKey;
@@ -10,7 +10,7 @@ use trunkline_engine::wire;
 use trunkline_proto::heartbeat::Heartbeat;
 use trunkline_proto::{Codec, EnginePacket, Open, Version};
 
-use super::conn::{Conn, Deadlines, Order, Outlet};
+use super::conn::{Conn, Deadlines, Order, Outlet, Seen};
 use super::frames::FrameKind;
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
@@ -28,8 +28,8 @@ impl Shard {
         }
         match command {
             Command::Open(session) => self.open(*session),
-            Command::Poll { sid, version, reply } => self.poll(&sid, version, reply),
-            Command::PostBegin { sid, version, reply } => self.begin_post(&sid, version, reply),
+            Command::Poll { sid, version, tag, reply } => self.poll(&sid, version, tag, reply),
+            Command::PostBegin { sid, version, tag, reply } => self.begin_post(&sid, version, tag, reply),
             Command::Post { sid, body, reply } => self.order(&sid, Order::Post(body, reply)),
             Command::PostFailed { sid, close } => self.fail_post(&sid, close),
             Command::Touch { sid, version, reply } => {
@@ -45,6 +45,10 @@ impl Shard {
                 self.core.borrow_mut().private_after(conn, after, item);
                 self.want_turn();
             }
+            Command::Finish { conn, after } => {
+                self.core.borrow_mut().finish(conn, after, self.now());
+                self.want_turn();
+            }
             // What was joined before is an entry, which is to be walked first.
             Command::Rooms { conn, ns, change: RoomChange::Show, done } if self.server.records() => {
                 self.shows.borrow_mut().push((conn, ns, done));
@@ -53,11 +57,7 @@ impl Shard {
             Command::Rooms { conn, ns, change, done } => {
                 let _ = done.send(self.change_rooms(conn, &ns, change));
             }
-            Command::Close { conn } => {
-                if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
-                    found.close(DisconnectReason::TransportError);
-                }
-            }
+            Command::Close { conn } => self.close_transport(conn),
             Command::Record { conn, ns } => self.record_session(conn, &ns),
             Command::Disconnect { conn, ns, close } => self.disconnect(conn, &ns, close),
             // Answered when what was committed before has been walked: it may have moved members.
@@ -84,7 +84,7 @@ impl Shard {
         let outlet = match new_wire {
             NewWire::Polling(reply) => {
                 parked = Some(reply);
-                Outlet::Polling { parked: None, b64, posting: false }
+                Outlet::Polling { parked: None, b64, posting: false, seen: Seen::default() }
             }
             NewWire::WebSocket { stream, leftover: early, deflate: negotiated } => {
                 let Ok((reader, writer)) = wire::open(stream) else { return };
@@ -94,8 +94,13 @@ impl Shard {
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
         };
-        let connection =
-            Arc::new(Connection { sid: sid.into(), version, handshake, websocket: AtomicBool::new(websocket) });
+        let connection = Arc::new(Connection {
+            sid: sid.into(),
+            version,
+            handshake,
+            websocket: AtomicBool::new(websocket),
+            unsent: AtomicUsize::new(0),
+        });
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);
@@ -111,9 +116,10 @@ impl Shard {
         let kind = FrameKind { codec, deflate, log };
         let conn = core.add_conn(Conn::new(generation, connection.sid.clone(), kind, outlet, deadlines));
         drop(core);
-        self.greet(conn, &connection, websocket, parked);
         self.tasks.set(self.tasks.get() + 1);
+        // Before the client hears of its session: whoever knows that it is open finds it counted.
         self.server.count_connection(true);
+        self.greet(conn, &connection, websocket, parked);
         tokio::task::spawn_local(ConnTask::new(
             self.clone(),
             conn,
@@ -146,7 +152,12 @@ impl Shard {
         packets.extend(config.initial_packet.clone().map(EnginePacket::Message));
         match reply {
             Some(reply) => {
-                let _ = reply.send(Reply::Packets { packets, b64: true, compress: true });
+                // Who has cut its first request knows no session.
+                if reply.send(Reply::Packets { packets, b64: true, compress: true }).is_err()
+                    && let Some(found) = self.core.borrow_mut().conn_mut(conn)
+                {
+                    found.close(DisconnectReason::TransportError);
+                }
             }
             None => {
                 let mut core = self.core.borrow_mut();
@@ -172,7 +183,7 @@ impl Shard {
         }
     }
 
-    fn poll(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn poll(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let conn = match self.polling(sid, version) {
             Ok(conn) => conn,
             Err(refused) => {
@@ -183,7 +194,14 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let Some(found) = core.conn_mut(conn) else { return };
         let probing = found.deadlines.upgrade_by.is_some() && found.probed;
-        let Outlet::Polling { parked, b64, .. } = &mut found.outlet else { return };
+        let comes_back = found.kind.log.is_some();
+        let Outlet::Polling { parked, b64, seen, .. } = &mut found.outlet else { return };
+        if comes_back && tag != 0 && std::mem::replace(&mut seen.get, tag) == tag {
+            // The answer to it went into a broken connection: the client recovers what was in it.
+            let _ = reply.send(Reply::Overlap);
+            found.close(DisconnectReason::TransportError);
+            return;
+        }
         if parked.as_ref().is_some_and(|parked| !parked.is_closed()) {
             // "second 400; first 200 with `1`; session gone"
             let _ = reply.send(Reply::Overlap);
@@ -204,17 +222,21 @@ impl Shard {
         self.want_turn();
     }
 
-    fn begin_post(&self, sid: &str, version: Version, reply: oneshot::Sender<Reply>) {
+    fn begin_post(&self, sid: &str, version: Version, tag: u64, reply: oneshot::Sender<Reply>) {
         let answer = self.polling(sid, version).map_or_else(
             |refused| refused,
             |conn| {
                 let mut core = self.core.borrow_mut();
                 let Some(found) = core.conn_mut(conn) else { return Reply::UnknownSid };
-                let Outlet::Polling { posting, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                let Outlet::Polling { posting, seen, .. } = &mut found.outlet else { return Reply::TransportMismatch };
+                if !*posting && tag != 0 && seen.post == tag {
+                    return Reply::Taken;
+                }
                 if std::mem::replace(posting, true) {
                     found.close(DisconnectReason::TransportError);
                     return Reply::Overlap;
                 }
+                seen.post = tag;
                 Reply::Go
             },
         );
@@ -225,8 +247,9 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let Some(conn) = core.conn_by_sid(sid) else { return };
         let Some(found) = core.conn_mut(conn) else { return };
-        if let Outlet::Polling { posting, .. } = &mut found.outlet {
+        if let Outlet::Polling { posting, seen, .. } = &mut found.outlet {
             *posting = false;
+            seen.post = 0;
         }
         if close {
             found.close(DisconnectReason::TransportError);
@@ -255,6 +278,13 @@ impl Shard {
             Err(refused) => refused,
         };
         let _ = reply.send(answer);
+    }
+
+    /// Ends a connection without a word.
+    pub(crate) fn close_transport(&self, conn: ConnRef) {
+        if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
+            found.close(DisconnectReason::TransportError);
+        }
     }
 
     fn order(&self, sid: &str, order: Order) {

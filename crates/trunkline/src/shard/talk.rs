@@ -93,6 +93,11 @@ impl Talk {
         matches!(self.stage, Stage::Admission(_) | Stage::CatchingUp(..) | Stage::Middlewares(_))
     }
 
+    /// Whether a handler of an event runs.
+    pub(super) fn is_handling(&self) -> bool {
+        matches!(self.stage, Stage::Running(_)) || !self.beside.is_empty()
+    }
+
     /// Whether its client can come back.
     pub(super) fn has_session(&self) -> bool {
         self.socket.as_ref().is_some_and(Socket::has_session)

@@ -1,6 +1,8 @@
 //! The one task of a connection: reads its wire, decodes, and polls the handlers of its sockets. It ends when the wire
 //! is gone and the last handler has returned.
 
+mod intake;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,16 +11,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use trunkline_engine::wire::Reader;
-use trunkline_proto::ws::{self, Item};
-use trunkline_proto::{Body, Codec, Decoder, EngineError, EnginePacket, Message, Packet, Version};
+use trunkline_proto::ws;
+use trunkline_proto::{Codec, Decoder, Version};
 
 use super::conn::{Order, Outlet};
-use super::{ConnRef, Private, Shard};
+use super::{ConnRef, Shard};
 use crate::raw::{EngineEvent, EngineSocket};
 use crate::shard::moving::Connect;
 use crate::shard::posts::Posts;
 use crate::shard::probe::Probe;
-use crate::shard::talk::{Incoming, Talk};
+use crate::shard::talk::Talk;
 use crate::socket::Connection;
 use crate::{DisconnectReason, limits};
 
@@ -47,6 +49,8 @@ pub(crate) struct ConnTask {
     /// Namespaces that the server made it leave: what the client still sends there is no violation.
     pub(super) evicted: Vec<Arc<str>>,
     closed: bool,
+    /// How many batches the shard could not append when it was looked at last.
+    failures: u64,
     /// A CONNECT that is answered on another shard, and what was read behind it.
     moving: Option<Box<(Connect, Vec<u8>)>>,
 }
@@ -87,8 +91,10 @@ impl ConnTask {
             posts: None,
             evicted: Vec::new(),
             closed: false,
+            failures: 0,
             moving: None,
         };
+        task.failures = task.shard.failures();
         task.begin();
         if !leftover.is_empty() {
             let mut early = leftover.to_vec();
@@ -163,6 +169,14 @@ impl ConnTask {
         self.moving.is_some()
     }
 
+    /// A batch was not appended: if a handler runs, its answer must not leave, for what it emitted may be in it.
+    fn look_at_failures(&mut self) {
+        let failures = self.shard.failures();
+        if std::mem::replace(&mut self.failures, failures) != failures && self.talks.iter().any(Talk::is_handling) {
+            self.end_if(&Err(End(DisconnectReason::TransportError)));
+        }
+    }
+
     /// Events that wait for handlers, of all sockets.
     fn waiting(&self) -> usize {
         self.talks.iter().map(|talk| talk.inbox.len()).sum()
@@ -215,135 +229,6 @@ impl ConnTask {
         room
     }
 
-    pub(super) fn take_bytes(&mut self, chunk: &mut [u8]) -> Result<(), End> {
-        let mut at = 0;
-        loop {
-            if let Some(moving) = &mut self.moving {
-                moving.1.extend_from_slice(&chunk[at..]);
-                return Ok(());
-            }
-            let shard = self.shard.clone();
-            let item = self.frames.decode(chunk, &mut at, &mut shard.inflater.borrow_mut());
-            match item {
-                Ok(Some(item)) => self.take_item(item)?,
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    self.say_frame(|out| ws::put_close(out, Some(error.close_code()), ""));
-                    return Err(End(DisconnectReason::TransportError));
-                }
-            }
-        }
-    }
-
-    fn take_item(&mut self, item: Item) -> Result<(), End> {
-        let packet = match item {
-            Item::Text(text) => EnginePacket::decode_text(text),
-            Item::Binary(data) => EnginePacket::decode_binary(self.codec.version, data),
-            Item::Ping(payload) => {
-                self.say_frame(|out| ws::put_frame(out, ws::Opcode::Pong, false, &payload));
-                return Ok(());
-            }
-            Item::Pong(_) => return Ok(()),
-            Item::Close(frame) => {
-                self.say_frame(|out| ws::put_close(out, frame.map(|frame| frame.code), ""));
-                return Err(End(DisconnectReason::TransportClose));
-            }
-        };
-        self.take_engine(packet)
-    }
-
-    /// A control frame of the WebSocket itself, after what was written.
-    fn say_frame(&self, put: impl FnOnce(&mut Vec<u8>)) {
-        let mut frame = Vec::new();
-        put(&mut frame);
-        let mut core = self.shard.core.borrow_mut();
-        let after = core.delivery.position();
-        core.private_after(self.conn, after, Private::Frame(frame.into()));
-        core.write(self.conn.key);
-    }
-
-    /// Takes one Engine.IO packet, of whichever transport.
-    pub(super) fn take_engine(&mut self, packet: Result<EnginePacket, EngineError>) -> Result<(), End> {
-        let packet = packet.map_err(|_| End(DisconnectReason::ParseError))?;
-        let wrong_direction = |_| End(DisconnectReason::TransportError);
-        let shard = self.shard.clone();
-        {
-            let mut core = shard.core.borrow_mut();
-            let (now, rhythm) = (shard.now(), core.rhythm());
-            let Some(conn) = core.conn_mut(self.conn) else { return Ok(()) };
-            let heart = &mut conn.deadlines.heart;
-            match packet {
-                EnginePacket::Pong(_) => {
-                    heart.handle_pong(rhythm, now).map_err(wrong_direction)?;
-                    // The next ping may be due before the pong was.
-                    core.schedule(self.conn.key);
-                    drop(core);
-                    shard.confirm(self.conn);
-                    return Ok(());
-                }
-                EnginePacket::Ping(data) => {
-                    heart.handle_ping(rhythm, now).map_err(wrong_direction)?;
-                    // Protocol 3; a probe outside an upgrade is answered without its data.
-                    let _ = data;
-                    let after = core.delivery.position();
-                    core.private_after(self.conn, after, Private::Engine(EnginePacket::Pong(Default::default())));
-                    return Ok(());
-                }
-                EnginePacket::Close => return Err(End(DisconnectReason::TransportClose)),
-                EnginePacket::Open(_) | EnginePacket::Upgrade | EnginePacket::Noop => return Ok(()),
-                EnginePacket::Message(_) => heart.handle_packet(rhythm, now),
-            }
-        }
-        let EnginePacket::Message(message) = packet else { return Ok(()) };
-        self.take_message(message)
-    }
-
-    fn take_message(&mut self, message: Message) -> Result<(), End> {
-        if let Some(raw) = self.shard.server().options.raw.clone() {
-            raw(&self.engine_socket(), EngineEvent::Message(message));
-            return Ok(());
-        }
-        match self.packets.decode(self.codec, message) {
-            Ok(Some(packet)) => self.take_packet(packet),
-            Ok(None) => Ok(()),
-            Err(error) => {
-                tracing::debug!(sid = %self.connection.sid, %error, "invalid packet, connection closed");
-                Err(End(DisconnectReason::ForcedClose))
-            }
-        }
-    }
-
-    fn take_packet(&mut self, packet: Packet) -> Result<(), End> {
-        let Packet { ns, body } = packet;
-        if let Body::Connect { auth } = body {
-            if let Some(connect) = self.moves_for(&ns, auth.as_ref()) {
-                self.moving = Some(Box::new((connect, Vec::new())));
-                return Ok(());
-            }
-            return self.connect(&ns, auth);
-        }
-        let Some(index) = self.talks.iter().position(|talk| *talk.ns == *ns && !talk.ending) else {
-            // What was under way when the server ended the socket is ignored; anything else is out of order.
-            let known = self.evicted.iter().any(|evicted| **evicted == *ns);
-            return if known { Ok(()) } else { Err(End(DisconnectReason::ForcedClose)) };
-        };
-        match body {
-            Body::Event { id, event } => {
-                self.talks[index].inbox.push_back(Incoming { id, event });
-                Ok(())
-            }
-            Body::Ack { id, args } => {
-                self.talks[index].take_ack(id, args);
-                Ok(())
-            }
-            Body::Disconnect => {
-                self.leave(index);
-                Ok(())
-            }
-            Body::ConnectError { .. } | Body::Connect { .. } => Err(End(DisconnectReason::ForcedClose)),
-        }
-    }
-
     /// Sees to the wire after everything that could be done was done.
     fn flush(&mut self, cx: &mut Context<'_>) {
         let mut core = self.shard.core.borrow_mut();
@@ -363,6 +248,19 @@ impl ConnTask {
             }
             Outlet::Polling { .. } | Outlet::Gone => {}
         }
+    }
+
+    /// Tells a program that speaks Engine.IO alone what the wire has taken. True if there was something to tell.
+    fn tell_flushed(&self) -> bool {
+        let Some(raw) = &self.shard.server().options.raw else { return false };
+        let flushed = self.shard.core.borrow_mut().conn_mut(self.conn).map(|conn| std::mem::take(&mut conn.flushed));
+        let Some(flushed @ 1..) = flushed else { return false };
+        let socket = self.engine_socket();
+        raw(&socket, EngineEvent::Flush(flushed));
+        if socket.unsent() == 0 {
+            raw(&socket, EngineEvent::Drain);
+        }
+        true
     }
 
     /// A client that cuts its waiting GET ends its session.
@@ -453,6 +351,7 @@ impl Future for ConnTask {
         {
             conn.waker = cx.waker().clone();
         }
+        this.look_at_failures();
         let started = std::time::Instant::now();
         this.shard.active.set(Some(this.conn));
         let mut reads_left = READS_PER_TURN;
@@ -462,6 +361,7 @@ impl Future for ConnTask {
             progress |= this.poll_posts();
             progress |= this.poll_probe(cx);
             progress |= this.poll_read(cx, &mut reads_left);
+            progress |= this.tell_flushed();
             if !progress || this.moving.is_some() {
                 break;
             }
@@ -483,6 +383,7 @@ impl Future for ConnTask {
         this.poll_parked(cx);
         let reason = this.shard.core.borrow().conn(this.conn).and_then(|conn| conn.closed);
         if let Some(reason) = reason {
+            this.tell_flushed();
             this.close(reason);
             cx.waker().wake_by_ref();
         }

@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 use trunkline_log::{PageLimit, ReadError};
 
 use super::core::Batch;
-use super::{CURRENT, Shard};
+use super::{CURRENT, PageRead, Shard};
 use crate::DisconnectReason;
 use crate::handler::dispatch::guarded_call;
 use crate::mailbox::Command;
@@ -54,7 +54,7 @@ impl Shard {
 
     fn poll_wanted(&self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         *self.turn_waker.borrow_mut() = Some(cx.waker().clone());
-        let appended = self.poll_appends(cx);
+        let appended = self.poll_appends(cx) | self.poll_reading(cx);
         let due = [self.core.borrow().next_deadline(), self.ends_at.get()].into_iter().flatten().min();
         let due = due.is_some_and(|due| timer.poll_at(self.started + Duration::from_millis(due), cx));
         if self.turn_wanted.replace(false) || appended || due || self.mailbox.has_mail(cx.waker()) {
@@ -129,7 +129,9 @@ impl Shard {
 
     fn committed(&self, mut batch: Batch, result: Result<trunkline_log::Appended, trunkline_log::AppendError>) {
         if let Err(error) = &result {
-            tracing::error!(%error, "events were not appended");
+            self.not_committed(&mut batch, error);
+        } else if self.failing.replace(false) {
+            tracing::info!("events are appended again");
         }
         let taken = match &result {
             Ok(trunkline_log::Appended::New(positions)) => &positions[..],
@@ -143,6 +145,27 @@ impl Shard {
             self.server.hub().cast(&cast.cast, Some(self.index), cast.on_route);
         }
         batch.commit.resolve(result);
+    }
+
+    /// Nothing of the batch will be delivered. Whoever was to be told something behind it must not be told, and who runs a
+    /// handler meanwhile may have emitted into it: those connections end without a word, and their clients try again.
+    fn not_committed(&self, batch: &mut Batch, error: &trunkline_log::AppendError) {
+        if !self.failing.replace(true) {
+            tracing::error!(%error, "events are not appended; connections that wait for that are closed");
+        }
+        self.failures.set(self.failures.get() + 1);
+        let mut core = self.core.borrow_mut();
+        for (_, conn, _) in batch.privates.drain(..) {
+            if let Some(found) = core.conn_mut(conn) {
+                found.close(DisconnectReason::TransportError);
+            }
+        }
+        // Their tasks look at the count of failures before they poll a handler.
+        core.out.conns.iter().for_each(|(_, conn)| conn.waker.wake_by_ref());
+        drop(core);
+        for cast in batch.casts.drain(..) {
+            (cast.on_route)(0);
+        }
     }
 
     /// Takes in what the hub handed over and what others ask for.
@@ -167,9 +190,7 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         core.out.telling = self.server.has_outgoing_listeners();
-        let done = core.delivery.walk(WALK_STEP, &mut core.out);
-        core.bury();
-        done
+        core.delivery.walk(WALK_STEP, &mut core.out)
     }
 
     /// Sees to what a walk or sweep left behind: private items that waited for it, acts on members, finished casts.
@@ -180,7 +201,6 @@ impl Shard {
             for key in std::mem::take(&mut core.out.waiting) {
                 core.out.release(key, &core.delivery);
             }
-            core.bury();
             let out = &mut core.out;
             (
                 std::mem::take(&mut out.told),
@@ -219,8 +239,7 @@ impl Shard {
     /// Serves members that are behind with pages of the log, until they have caught up or take no more.
     async fn sweep(&self, slice: &mut Slice) {
         loop {
-            let Some(from) = self.core.borrow().delivery.sweep_from() else { return };
-            let page = self.server.hub().adapter().read(from, PAGE).await;
+            let Some((from, page)) = self.next_page() else { return };
             match page {
                 Ok(page) => {
                     let mut core = self.core.borrow_mut();
@@ -234,7 +253,6 @@ impl Shard {
                     core.out.telling = self.server.has_outgoing_listeners();
                     core.delivery.sweep(from, &page.entries, page.upto, &mut core.out);
                     core.out.sweeping = false;
-                    core.bury();
                 }
                 Err(ReadError::Gone { oldest }) => self.cut(oldest),
                 Err(error) => {
@@ -246,6 +264,35 @@ impl Shard {
             self.write_touched(slice).await;
             slice.pause_if_long().await;
         }
+    }
+
+    /// The page that those behind need next. One that is not in memory is read while the shard goes on.
+    fn next_page(&self) -> Option<PageRead> {
+        if let Some(read) = self.page.take() {
+            return Some(read);
+        }
+        if self.reading.borrow().is_some() {
+            return None;
+        }
+        let from = self.core.borrow().delivery.sweep_from()?;
+        let mut read = self.server.hub().adapter().read(from, PAGE);
+        match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(page) => Some((from, page)),
+            Poll::Pending => {
+                *self.reading.borrow_mut() = Some((from, read));
+                None
+            }
+        }
+    }
+
+    /// Whether the page that was asked for has come.
+    fn poll_reading(&self, cx: &mut Context<'_>) -> bool {
+        let mut reading = self.reading.borrow_mut();
+        let Some((from, read)) = &mut *reading else { return false };
+        let (from, Poll::Ready(page)) = (*from, read.as_mut().poll(cx)) else { return false };
+        *reading = None;
+        *self.page.borrow_mut() = Some((from, page));
+        true
     }
 
     /// The log has passed these cursors: their connections end, so that nobody misses something without knowing.

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use trunkline_delivery::{CastKind, Delivery, Position};
+use trunkline_delivery::{CastKind, Delivery, MemberKey, Position};
 use trunkline_proto::EnginePacket;
 
 use crate::DisconnectReason;
@@ -45,7 +45,7 @@ impl What {
             ) => {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
-            Self::Private(_, Private::Engine(packet)) => packets.push(packet.clone()),
+            Self::Private(_, Private::Engine(packet) | Private::Tracked(packet, _)) => packets.push(packet.clone()),
             Self::Private(_, Private::Frame(_) | Private::Volatile { .. }) => {}
             Self::Private(_, Private::Finish) => packets.push(EnginePacket::Close),
         }
@@ -90,10 +90,12 @@ impl Outbound {
         match try_write(&conn.outlet, &bytes) {
             Ok(written) if written == bytes.len() => {
                 conn.ping_owed = false;
-                let finish = matches!(conn.pending.last(), Some(Segment::Private(_, Private::Finish)));
-                conn.pending.clear();
-                if finish {
-                    conn.close(DisconnectReason::ForcedServerClose);
+                for part in std::mem::take(&mut conn.pending) {
+                    match part {
+                        Segment::Private(_, Private::Finish) => conn.close(DisconnectReason::ForcedServerClose),
+                        Segment::Private(_, item) => taken(conn, &mut self.farewells, item),
+                        Segment::List(_) => {}
+                    }
                 }
             }
             Ok(written) => self.keep_rest(key, &bytes, written, delivery),
@@ -154,13 +156,20 @@ impl Outbound {
                         first_left.get_or_insert(entry.position);
                     }
                 }
-                What::Source(Source::Cast(..)) | What::Private(..) if taken => {}
+                What::Private(_, item) if taken => self::taken(conn, &mut self.farewells, item),
+                What::Source(Source::Cast(..)) if taken => {}
                 What::Source(Source::Cast(cast, _)) if cast.kind == CastKind::Volatile => {}
                 What::Source(source @ Source::Cast(..)) => {
                     back.push((before, source.into_private(conn.kind)));
                 }
                 What::Private(_, Private::Event { volatile: true, .. }) => {}
-                What::Private(after, item) => back.push((after, item)),
+                What::Private(after, item) => {
+                    // Its member is needed once more, for the entries before its farewell.
+                    if let Private::Farewell { member, .. } = item {
+                        conn.set_left(member, false);
+                    }
+                    back.push((after, item));
+                }
             }
         }
         for item in back.into_iter().rev() {
@@ -242,11 +251,18 @@ impl Outbound {
         {
             // Nothing for the client in it (the end of a socket that knows): the GET waits on.
             *parked = reply;
+            for (_, what) in sorted {
+                if let What::Private(_, item) = what {
+                    taken(conn, &mut self.farewells, item);
+                }
+            }
             return;
         }
         if let Some(reply) = reply
             && reply.send(Reply::Packets { packets, b64, compress }).is_err()
         {
+            // Nothing of it was taken.
+            sorted.clear();
             conn.close(DisconnectReason::TransportError);
         }
         self.put_back(key, sorted, delivery);
@@ -270,6 +286,15 @@ impl Outbound {
     }
 }
 
+/// The wire has taken this item.
+fn taken(conn: &mut Conn, farewells: &mut Vec<MemberKey>, item: Private) {
+    match item {
+        Private::Farewell { member, .. } => farewells.push(member),
+        Private::Tracked(_, receipt) => conn.handed_over(receipt),
+        _ => {}
+    }
+}
+
 fn ping_len(version: trunkline_proto::Version) -> usize {
     let mut ping = Vec::new();
     EnginePacket::Ping(Default::default()).put_ws(version, &mut ping);
@@ -287,7 +312,7 @@ fn put_private(item: &Private, conn: &Conn, frames: &mut Frames, out: &mut Vec<u
             }
         }
         Private::Frame(frame) => out.extend_from_slice(frame),
-        Private::Engine(packet) => packet.put_ws(conn.version, out),
+        Private::Engine(packet) | Private::Tracked(packet, _) => packet.put_ws(conn.version, out),
         Private::Finish => trunkline_proto::ws::put_close(out, None, ""),
     }
 }

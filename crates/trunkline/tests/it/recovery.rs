@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{MemoryLimits, Recovery, Server, Socket};
 
+use crate::polling::Polling;
+use crate::serving::request;
 use crate::support::{answer_barriers, barrier, seen};
 
 async fn recovering(shards: usize) -> Server {
@@ -346,4 +348,69 @@ async fn a_client_that_cannot_come_back_gets_no_offset() {
     socket.emit_with_ack::<()>("join", "r").await.unwrap();
     io.to("r").emit("n", 1).await.unwrap();
     assert_eq!(socket.next_event().await.unwrap().args().len(), 1);
+}
+
+#[tokio::test]
+async fn every_namespace_of_a_connection_comes_back_by_itself() {
+    let io = recovering(4).await;
+    let other = io.of("/other");
+    let client = Client::open(&io).await.unwrap();
+    let main = client.connect("/", json!({})).await.unwrap();
+    let second = client.connect("/other", json!({})).await.unwrap();
+    let ids = [main.id().to_owned(), second.id().to_owned()];
+    let auths = [main.comes_back(), second.comes_back()];
+    drop((client, main, second));
+    while io.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    io.emit("n", 1).await.unwrap();
+    other.emit("n", 2).await.unwrap();
+    let client = Client::open(&io).await.unwrap();
+    let mut main = client.connect("/", &auths[0]).await.unwrap();
+    let mut second = client.connect("/other", &auths[1]).await.unwrap();
+    assert_eq!([main.id(), second.id()], [&ids[0], &ids[1]]);
+    assert_eq!(numbers(&mut main, 1).await, [1]);
+    assert_eq!(numbers(&mut second, 1).await, [2]);
+    // A session is one namespace's.
+    let wrong = client.connect("/third", &auths[0]).await;
+    assert!(wrong.is_err(), "nobody has made it");
+}
+
+#[tokio::test]
+async fn without_recovery_there_is_nothing_to_come_back_to() {
+    let io = crate::support::server().await;
+    let (_client, mut socket) = enter(&io, json!({})).await;
+    io.emit("n", 1).await.unwrap();
+    assert_eq!(socket.next_event().await.unwrap().args().len(), 1);
+    assert_eq!(socket.comes_back(), json!({}));
+    let (_client, again) = enter(&io, json!({ "pid": "abc", "offset": "00000000-1" })).await;
+    assert_eq!(again.comes_back(), json!({}));
+}
+
+/// Browsers and boxes on the way send a request again when its connection breaks, and the client never knows.
+#[tokio::test]
+async fn a_request_that_is_sent_again_is_not_taken_twice_and_its_answer_not_lost() {
+    let io = recovering(2).await;
+    let (tell, mut told) = seen();
+    io.on("once", move || {
+        let tell = tell.clone();
+        async move { tell.send(()).unwrap() }
+    });
+    let address = crate::support::listen(&io).await;
+    let client = Polling::join(address).await;
+    let post = format!("{}&t=post1", client.path());
+    for _ in 0..2 {
+        let answer = request(address, "POST", &post, "42[\"once\"]").await;
+        assert_eq!((answer.status, &*answer.body), (200, "ok"));
+    }
+    request(address, "POST", &format!("{}&t=post2", client.path()), "421[\"barrier\"]").await;
+    let get = format!("{}&t=get1", client.path());
+    assert_eq!(request(address, "GET", &get, "").await.body, "431[]");
+    told.next().await;
+    assert!(told.rest().is_empty());
+    // What was in the answer is not kept: the session ends, and the client comes back for it.
+    assert_eq!(request(address, "GET", &get, "").await.status, 400);
+    while io.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use trunkline_proto::Event;
 
 use crate::handler::{AnyListener, Handler, ListenerId, erase};
-use crate::namespace::{History, listener};
-use crate::{Error, Socket};
+use crate::namespace::listener;
+use crate::{Error, History, Socket};
 
 impl Socket {
     /// As [`Namespace::on`](crate::Namespace::on), for this socket alone. It costs a table of its own, some hundred bytes a connection:
