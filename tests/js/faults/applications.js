@@ -55,20 +55,24 @@ async function ban(world) {
   await world.publishers[3].request("ban", "r1");
   const left = world.tick();
   stays.forEach((stay) => Object.assign(stay, { left }));
-  const connectionsBefore = banned.map(({ connections }) => connections);
+  const before = new Map(banned.map((member) => [member, member.connections]));
   back();
-  await eventually(() => banned.every(({ socket }) => !socket.active || (socket.connected && !socket.recovered)), "the ban");
-  for (const [i, member] of banned.entries()) {
-    if (!member.socket.active) {
-      member.socket.connect();
-    }
-    await eventually(() => member.connections > connectionsBefore[i] && member.socket.connected, "the return after the ban");
-    if (member.socket.recovered) {
-      member.complaints.push("was recovered after a ban");
-    }
-    member.banned = false;
-    await member.join("r1");
+  await Promise.all(banned.map((member) => comeBack(member, before.get(member))));
+}
+
+/** A banned member is thrown out, or learns when it returns that its session is over; then it begins anew. */
+async function comeBack(member, connections) {
+  const isBack = () => member.connections > connections && member.socket.connected;
+  await eventually(() => member.thrownOut || isBack(), `the ban of ${member.name}`);
+  if (!isBack()) {
+    member.socket.connect();
+    await eventually(isBack, `the return of ${member.name}`);
   }
+  if (member.socket.recovered) {
+    member.complaints.push("was recovered after a ban");
+  }
+  member.banned = false;
+  await member.join("r1");
 }
 
 async function reload(world) {

@@ -30,6 +30,7 @@ export class Member {
   questions = 0;
   /** What a scenario does to this member on purpose is nothing to complain of. */
   banned = false;
+  thrownOut = false;
 
   constructor(world, name, { road, retry = true }) {
     Object.assign(this, { world, name, road, retry });
@@ -81,8 +82,9 @@ export class Member {
 
   #disconnected(reason) {
     this.breaks += 1;
-    if (reason === "io server disconnect" && !this.banned) {
-      this.complaints.push("was thrown out");
+    if (reason === "io server disconnect") {
+      this.thrownOut = true;
+      this.complaints.push(...(this.banned ? [] : ["was thrown out"]));
     }
   }
 

@@ -8,7 +8,7 @@ import { counts, isClean } from "./verdict.js";
 import { World } from "./world.js";
 
 /** Whether the testbed keeps its log in `DATA_DIR`, so that its process may end. */
-const SURVIVES_RESTARTS = false;
+const SURVIVES_RESTARTS = true;
 
 const processes = { ...freezes, ...(SURVIVES_RESTARTS ? restarts : {}) };
 
