@@ -11,6 +11,9 @@ use crate::{Outcome, check, server, tools};
 /// How many test files run at once: they wait more than they compute.
 const FILES_AT_ONCE: &str = "--test-concurrency=4";
 
+/// How many files of fault runs at once; each runs some scenarios at the same time by itself.
+const WORLDS_AT_ONCE: &str = "--test-concurrency=3";
+
 /// Mutations of each parser's corpus: about a minute for all of them in a debug build.
 const FUZZ_ROUNDS: &str = "60000";
 
@@ -35,6 +38,10 @@ pub(crate) fn run() -> Outcome {
     step("official JavaScript clients, raw wire, browser bundles", || {
         let files = files_ending(&tools::js_folder().join("contract"), ".test.js")?;
         node_tests(files, FILES_AT_ONCE)
+    })?;
+    step("official JavaScript clients through every fault, once", || {
+        let files = files_ending(&tools::js_folder().join("faults"), ".test.js")?;
+        node_tests(files, WORLDS_AT_ONCE)
     })?;
     step("official Python clients", python_tests)?;
     step("the demo pages in two windows", || {
