@@ -70,6 +70,20 @@ pub enum Refused {
     Ahead,
 }
 
+impl Refused {
+    /// A word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::OtherNamespace => "other_namespace",
+            Self::NotValid => "not_valid",
+            Self::ForeignOffset => "foreign_offset",
+            Self::Ahead => "ahead",
+        }
+    }
+}
+
 impl Sessions {
     /// No sessions yet. Those without a connection are kept for `window` milliseconds, and at most `limit` of them: over
     /// it the ones that would be forgotten first are.

@@ -19,6 +19,7 @@ use trunkline_proto::{Parser, Version};
 
 use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
+use crate::figures::Figures;
 use crate::handler::States;
 use crate::handler::dispatch::guarded_call;
 use crate::hub::Hub;
@@ -103,6 +104,7 @@ pub(crate) struct ServerCore {
     gone: tokio::sync::OnceCell<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     tries: Tries,
+    figures: Figures,
 }
 
 /// Options of the server that are not the engine's.
@@ -258,6 +260,7 @@ impl ServerCore {
             gone: tokio::sync::OnceCell::new(),
             threads: Mutex::default(),
             tries: Tries::default(),
+            figures: Figures::new(),
         }
     }
 
@@ -302,6 +305,10 @@ impl ServerCore {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub(crate) fn tries(&self) -> &Tries {
@@ -374,8 +381,10 @@ impl ServerCore {
     pub(crate) fn count_connection(&self, opened: bool) {
         if opened {
             self.connections.fetch_add(1, Ordering::Relaxed);
+            self.figures.connections.increment(1.0);
         } else {
             self.connections.fetch_sub(1, Ordering::Relaxed);
+            self.figures.connections.decrement(1.0);
         }
     }
 

@@ -269,6 +269,17 @@ impl Adapter for Durable {
         self.shared.state().trouble.clone()
     }
 
+    fn figures(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        let stats = self.stats();
+        tell("trunkline_log_segments", stats.segments as u64);
+        tell("trunkline_log_disk_bytes", stats.bytes);
+        tell("trunkline_log_ring_bytes", stats.ring_bytes as u64);
+        tell("trunkline_log_keys_bytes", stats.keys_bytes as u64);
+        tell("trunkline_log_queued_bytes", stats.queued_bytes as u64);
+        tell("trunkline_log_writes", stats.writes);
+        tell("trunkline_log_blocks_read", stats.blocks_read);
+    }
+
     fn committed(&self) -> Position {
         self.shared.state().ring.committed()
     }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hashbrown::HashMap;
 use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, Sessions, SocketId};
@@ -29,6 +30,8 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<NewEntry>,
     /// Its key; such a batch takes nothing else in.
     pub(crate) keyed: Option<Keyed>,
+    /// When its append began, if it was not done at once.
+    pub(crate) since: Option<Instant>,
     pub(crate) commit: Arc<BatchCommit>,
     /// Items for one connection, each after so many of the entries.
     pub(crate) privates: Vec<(usize, ConnRef, Private)>,

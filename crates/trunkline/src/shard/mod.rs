@@ -38,6 +38,7 @@ use self::core::Core;
 use self::ids::Ids;
 pub(crate) use self::moving::Moving;
 use crate::commit::BatchCommit;
+use crate::figures::Meter;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
 use crate::socket::Socket;
@@ -65,6 +66,7 @@ pub(crate) struct Shard {
     /// The page for those behind that is being read, and one that has come.
     reading: RefCell<Option<Reading>>,
     page: RefCell<Option<PageRead>>,
+    meter: RefCell<Meter>,
     buffer: RefCell<Vec<u8>>,
     inflater: RefCell<Inflater>,
     ids: RefCell<Ids>,
@@ -113,6 +115,7 @@ impl Shard {
             appends: RefCell::default(),
             reading: RefCell::default(),
             page: RefCell::default(),
+            meter: RefCell::new(Meter::new()),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),

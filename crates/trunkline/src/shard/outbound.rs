@@ -62,6 +62,8 @@ pub(crate) struct Outbound {
     pub(crate) told: Vec<(Socket, Source)>,
     /// Connections closed because the log had passed their cursor, or they took no private items.
     pub(crate) cut: u64,
+    /// Entries put into the output of members.
+    pub(crate) delivered: u64,
     /// Sessions that began, and where.
     pub(crate) began: Vec<(MemberKey, Position)>,
     /// Members without a connection that an entry ended.
@@ -232,6 +234,7 @@ impl Sink for Outbound {
         let seat = found.seats.iter_mut().find(|seat| only || seat.member == member).filter(|seat| !seat.left);
         if let Some(seat) = seat {
             seat.offset = entry.position;
+            self.delivered += 1;
             self.tell(key, member, Source::Entry(entry.clone()));
             self.append(key, &Source::Entry(entry.clone()));
         }

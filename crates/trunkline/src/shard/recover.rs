@@ -17,6 +17,7 @@ use trunkline_proto::Codec;
 use super::conn::{Order, Seat};
 use super::core::Core;
 use super::{ConnRef, Private, Shard};
+use crate::figures::Figures;
 use crate::socket::{Shared, Socket};
 use crate::{DisconnectReason, limits};
 
@@ -80,7 +81,7 @@ impl Shard {
 
     /// What there is for a client that returns: its socket's id and what the sockets of the session share.
     pub(crate) fn claimed(&self, ns: &str, back: &Return) -> Option<(SocketId, Arc<Shared>)> {
-        let claim = self.claim(ns, back).ok()?;
+        let claim = self.claim(ns, back).inspect_err(|refused| Figures::returned(refused.as_str())).ok()?;
         let core = self.core.borrow();
         let (_, id) = core.delivery.name_of(claim.member)?;
         Some((id, core.kept_sockets.get(&claim.member)?.shared.clone()))
@@ -106,6 +107,7 @@ impl Shard {
             Ok(pin) => pin,
             Err(error) => {
                 tracing::info!(ns = &**ns, %error, "a client comes back too late and begins afresh");
+                Figures::returned("gone");
                 self.end_session(member);
                 return None;
             }
@@ -131,6 +133,7 @@ impl Shard {
                 found.catching_up = true;
             }
         }
+        Figures::returned("recovered");
         let (over, done) = oneshot::channel();
         let before = core.kept_sockets.get_mut(&member).and_then(|kept| kept.over.replace(done));
         socket.set_connected();

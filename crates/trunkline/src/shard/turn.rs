@@ -13,6 +13,7 @@ use trunkline_log::{PageLimit, ReadError};
 use super::core::Batch;
 use super::{CURRENT, PageRead, Shard};
 use crate::DisconnectReason;
+use crate::figures::Told;
 use crate::handler::dispatch::guarded_call;
 use crate::mailbox::Command;
 use crate::server::RoomEvent;
@@ -105,7 +106,8 @@ impl Shard {
         }
     }
 
-    fn keep(&self, batch: Batch, append: super::Appending) {
+    fn keep(&self, mut batch: Batch, append: super::Appending) {
+        batch.since = Some(Instant::now());
         self.core.borrow_mut().in_flight.push_back(batch);
         self.appends.borrow_mut().push_back(append);
         self.want_turn();
@@ -137,7 +139,11 @@ impl Shard {
             Ok(trunkline_log::Appended::New(positions)) => &positions[..],
             Ok(trunkline_log::Appended::Known(_)) | Err(_) => &[],
         };
+        if let Some(since) = batch.since {
+            self.server.figures().append_seconds.record(since.elapsed().as_secs_f64());
+        }
         if !taken.is_empty() {
+            self.server.figures().appended.increment(taken.len() as u64);
             self.server.hub().distribute(Some(self.index));
         }
         self.core.borrow_mut().committed(&mut batch, taken);
@@ -154,6 +160,7 @@ impl Shard {
             tracing::error!(%error, "events are not appended; connections that wait for that are closed");
         }
         self.failures.set(self.failures.get() + 1);
+        self.server.figures().failed.increment(1);
         let mut core = self.core.borrow_mut();
         for (_, conn, _) in batch.privates.drain(..) {
             if let Some(found) = core.conn_mut(conn) {
@@ -308,7 +315,32 @@ impl Shard {
         }
     }
 
+    /// Tells the figures of this shard, once in a while.
+    fn tell_figures(&self) {
+        let mut meter = self.meter.borrow_mut();
+        if !meter.is_due() {
+            return;
+        }
+        let core = self.core.borrow();
+        let away = core.kept.away();
+        let now = Told {
+            members: core.delivery.len(),
+            behind: core.delivery.lagging().saturating_sub(away),
+            away,
+            deliveries: core.out.delivered,
+            cut: core.out.cut,
+        };
+        meter.tell(self.server.figures(), now);
+        if self.index == 0 {
+            self.server.hub().adapter().figures(&mut |name, value| {
+                #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+                metrics::gauge!(name).set(value as f64);
+            });
+        }
+    }
+
     fn end_turn(&self) {
+        self.tell_figures();
         let (vacated, position) = {
             let mut core = self.core.borrow_mut();
             if core.out.touched.is_empty() {
