@@ -403,20 +403,26 @@ impl ServerCore {
         let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let commit = Arc::new(BatchCommit::default());
         match ready {
-            Poll::Ready(result) => {
-                self.hub.distribute(None);
-                commit.resolve(result);
-            }
+            Poll::Ready(result) => self.appended_from_outside(&commit, result),
             Poll::Pending => {
                 let (server, commit) = (self.clone(), commit.clone());
                 self.mailbox(0).send(Command::Drive(Box::pin(async move {
                     let result = append.await;
-                    server.hub.distribute(None);
-                    commit.resolve(result);
+                    server.appended_from_outside(&commit, result);
                 })));
             }
         }
         commit
+    }
+
+    fn appended_from_outside(&self, commit: &BatchCommit, result: Result<Appended, AppendError>) {
+        match &result {
+            Ok(Appended::New(positions)) => self.figures.appended.increment(positions.len() as u64),
+            Ok(Appended::Known(_)) => {}
+            Err(_) => self.figures.failed.increment(1),
+        }
+        self.hub.distribute(None);
+        commit.resolve(result);
     }
 
     /// Sends a cast behind what this thread has emitted before.
