@@ -287,11 +287,6 @@ impl Conn {
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.member == member)
     }
-
-    /// Whether nothing waits and private items can be written at once.
-    pub(crate) fn is_clear(&self) -> bool {
-        !self.blocked && self.passing.is_empty()
-    }
 }
 
 impl std::fmt::Debug for Conn {

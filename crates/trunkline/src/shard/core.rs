@@ -37,6 +37,8 @@ pub(crate) struct Batch {
     pub(crate) privates: Vec<(usize, ConnRef, Private)>,
     /// Casts behind all entries. A later entry begins a new batch.
     pub(crate) casts: Vec<CastOut>,
+    /// Items for one connection behind the casts.
+    pub(crate) late: Vec<(ConnRef, Private)>,
 }
 
 /// A cast on its way to the shards.
@@ -134,6 +136,7 @@ impl Core {
     pub(crate) fn private(&mut self, conn: ConnRef, item: Private) {
         let waiting = if self.batches.is_empty() { self.in_flight.back_mut() } else { self.batches.back_mut() };
         match waiting {
+            Some(batch) if !batch.casts.is_empty() => batch.late.push((conn, item)),
             Some(batch) => batch.privates.push((batch.entries.len(), conn, item)),
             None => self.private_after(conn, self.last_own, item),
         }

@@ -8,6 +8,8 @@ use slab::Slab;
 use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink, To};
 use trunkline_log::Pin;
 
+use trunkline_proto::EnginePacket;
+
 use crate::DisconnectReason;
 use crate::shard::conn::{Conn, Private, Segment, VolatileEvent};
 use crate::shard::frames::{Frames, List, Source};
@@ -87,7 +89,11 @@ impl Outbound {
         if conn.closed.is_some() {
             return;
         }
-        if conn.is_clear() && after <= delivery.position() {
+        // A member that is behind has not been given everything that stands before the item.
+        let behind = conn.catching_up && conn.seats.iter().any(|seat| delivery.given(seat.member) < after);
+        let heartbeat = matches!(item, Private::Engine(EnginePacket::Pong(_)) | Private::Frame(_));
+        let in_turn = conn.passing.is_empty() && !behind && after <= delivery.position();
+        if !conn.blocked && (in_turn || heartbeat) {
             self.say(key, after, item);
         } else if !matches!(item, Private::Volatile(_)) || !(conn.blocked || conn.catching_up) {
             // A volatile item may wait for the entries of its own turn, not for the wire or for what is behind.
