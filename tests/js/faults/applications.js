@@ -49,27 +49,25 @@ async function ban(world) {
   const leaving = world.tick();
   const stays = banned.flatMap(({ stays }) => stays);
   stays.forEach((stay) => Object.assign(stay, { leaving }));
-  // Nobody who is away can be told, so what it had not got yet is not owed; the others have it before they are told.
-  away.stays.forEach((stay) => Object.assign(stay, { torn: true }));
   banned.forEach((member) => (member.banned = true));
+  const before = new Map(banned.map((member) => [member, member.connections]));
   await world.publishers[3].request("ban", "r1");
   const left = world.tick();
   stays.forEach((stay) => Object.assign(stay, { left }));
-  const before = new Map(banned.map((member) => [member, member.connections]));
   back();
   await Promise.all(banned.map((member) => comeBack(member, before.get(member))));
 }
 
 /** A banned member is thrown out, or learns when it returns that its session is over; then it begins anew. */
 async function comeBack(member, connections) {
-  const isBack = () => member.connections > connections && member.socket.connected;
+  const isBack = () => member.connections > connections && member.socket.connected && !member.socket.recovered;
   await eventually(() => member.thrownOut || isBack(), `the ban of ${member.name}`);
-  if (!isBack()) {
+  if (member.thrownOut) {
     member.socket.connect();
     await eventually(isBack, `the return of ${member.name}`);
-  }
-  if (member.socket.recovered) {
-    member.complaints.push("was recovered after a ban");
+  } else {
+    // Its connection had broken by itself before the ban: nobody who is away can be told.
+    member.stays.filter(({ left }) => left !== undefined).forEach((stay) => (stay.torn = true));
   }
   member.banned = false;
   await member.join("r1");

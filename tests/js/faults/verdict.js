@@ -115,7 +115,7 @@ function judgeStays(record, { name, stays }, order, has, verdict) {
     const open = claims.filter(({ claim }) => claim !== "none");
     if (claims.some(({ claim }) => claim === "owed")) {
       if (applied && !has.has(message.id)) {
-        verdict.lost.push(`${name} lost ${message.id} in ${message.room}`);
+        verdict.lost.push(`${name} lost ${told(message, claims)}`);
       }
     } else if (open.length === 0) {
       if (has.has(message.id)) {
@@ -132,6 +132,12 @@ function judgeStays(record, { name, stays }, order, has, verdict) {
   for (const [key, window] of windows) {
     verdict.lost.push(...holes(window, key.endsWith("joining")).map((id) => `${name} lost ${id} (${key})`));
   }
+}
+
+/** A lost message with the times that made it owed, as a sentence. */
+function told({ id, room, started, acked }, claims) {
+  const { asked, joined, leaving } = claims.find(({ claim }) => claim === "owed").stay;
+  return `${id} (${started} to ${acked ?? "never"}) in ${room} (joined ${asked} to ${joined}, left ${leaving ?? "never"})`;
 }
 
 /** What a stay says of a message: owed, none, or, while the member came or went, either, but without a hole. */
