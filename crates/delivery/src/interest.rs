@@ -156,7 +156,7 @@ impl Interest {
             Act::Join(rooms) if !self.wrong.is(Mutant::JoinIsNotPromised) => {
                 rooms.iter().for_each(|room| self.promise(entry, Some(room), shards));
             }
-            Act::Session(session) if session.is_beginning() => {
+            Act::Session(session) if session.is_beginning() && !self.wrong.is(Mutant::BeginningIsNotPromised) => {
                 self.promise(entry, None, shards);
             }
             _ => {}

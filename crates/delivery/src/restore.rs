@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use hashbrown::HashMap;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::{
     Act, Cast, ConnKey, Delivery, Entry, Item, MemberKey, Position, Room, Session, Sessions, Sink, To, shard_of,
 };
@@ -45,13 +46,16 @@ impl Delivery {
     /// The shard must be new. It stands at the last act afterwards; the caller says how far the log goes.
     pub fn rebuild(&mut self, sessions: &mut Sessions, acts: &[Arc<Entry>], wanted: Wanted) -> Vec<Restored> {
         debug_assert!(self.is_empty() && self.position == Position::ZERO, "members are restored into a new shard");
-        let mut written = last_writings(acts, wanted).into_iter().peekable();
+        let wrong = self.wrong();
+        let mut written = last_writings(acts, wanted, wrong).into_iter().peekable();
         let mut fold = Fold { delivery: self, sessions, now: wanted.now, alive: HashMap::new() };
         for entry in acts {
             while let Some(next) = written.next_if(|next| next.as_of < entry.position) {
                 fold.begin(&next);
             }
-            fold.replay(entry);
+            if !wrong.is(Mutant::RestoreForgetsActs) {
+                fold.replay(entry);
+            }
         }
         written.for_each(|next| fold.begin(&next));
         let Fold { alive, .. } = fold;
@@ -61,6 +65,7 @@ impl Delivery {
 
 /// The newest writing of a session, which holds as of a position.
 struct Writing<'a> {
+    entry: Position,
     as_of: Position,
     ns: &'a Arc<str>,
     id: &'a Arc<str>,
@@ -68,22 +73,25 @@ struct Writing<'a> {
 }
 
 /// Of each session that is not over, in the order of the positions that they hold as of.
-fn last_writings(acts: &[Arc<Entry>], wanted: Wanted) -> Vec<Writing<'_>> {
+fn last_writings(acts: &[Arc<Entry>], wanted: Wanted, wrong: Wrong) -> Vec<Writing<'_>> {
     let mut newest = HashMap::new();
     for entry in acts {
         let To::Socket(id) = &entry.target.to else { continue };
         let ns = &entry.target.ns;
         match &entry.act {
             Act::Session(session) if shard_of(id, wanted.shards) == wanted.shard => {
-                let as_of = if session.is_beginning() { entry.position } else { session.as_of };
-                newest.insert((ns, id), Writing { as_of, ns, id, session });
+                let late = wrong.is(Mutant::RestoreIgnoresAsOf);
+                let as_of = if late { entry.position } else { session.as_of };
+                newest.insert((ns, id), Writing { entry: entry.position, as_of, ns, id, session });
             }
-            Act::End => drop(newest.remove(&(ns, id))),
+            Act::End if !wrong.is(Mutant::RestoreIgnoresEnd) => drop(newest.remove(&(ns, id))),
             _ => {}
         }
     }
     let usable = |Writing { as_of, session, .. }: &Writing<'_>| {
-        session.epoch == wanted.epoch && session.written >= wanted.written_since && *as_of >= wanted.held_after
+        (session.epoch == wanted.epoch || wrong.is(Mutant::RestoreTakesOtherLog))
+            && (session.written >= wanted.written_since || wrong.is(Mutant::RestoreTakesStale))
+            && (*as_of >= wanted.held_after || wrong.is(Mutant::RestoreTakesIncomplete))
     };
     let mut writings: Vec<_> = newest.into_values().filter(usable).collect();
     writings.sort_unstable_by_key(|writing| writing.as_of);
@@ -99,10 +107,11 @@ struct Fold<'a> {
 
 impl Fold<'_> {
     fn begin(&mut self, writing: &Writing<'_>) {
-        let Writing { as_of, ns, id, session } = *writing;
-        let start = if session.start == Position::ZERO { as_of } else { session.start };
-        let confirmed = session.confirmed.max(start);
-        let member = self.delivery.restore(ns, id.clone(), start, confirmed, &session.rooms);
+        let Writing { entry, as_of, ns, id, session } = *writing;
+        let start = if session.is_beginning() { entry } else { session.start };
+        let forgets = self.delivery.wrong().is(Mutant::RestoreForgetsConfirmed);
+        let confirmed = if forgets { start } else { session.confirmed.max(start) };
+        let member = self.delivery.restore(ns, id.clone(), as_of, (start, confirmed), &session.rooms);
         self.sessions.open(session.private_id.clone(), member, ns.clone(), start);
         self.sessions.set_valid_until(&session.private_id, session.valid_until);
         // The limit of those that wait is not for these: they were there before the start.
@@ -126,7 +135,8 @@ impl Fold<'_> {
             Act::Data { key, value } => {
                 let To::Socket(id) = &entry.target.to else { return };
                 let member = self.delivery.find(&entry.target.ns, id);
-                if let Some(restored) = member.and_then(|member| self.alive.get_mut(&member)) {
+                let forgets = self.delivery.wrong().is(Mutant::RestoreForgetsData);
+                if let Some(restored) = member.filter(|_| !forgets).and_then(|member| self.alive.get_mut(&member)) {
                     restored.data.push((key.clone(), value.clone()));
                 }
             }

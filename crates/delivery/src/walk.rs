@@ -71,7 +71,9 @@ impl Delivery {
                     Act::Join(rooms) => {
                         rooms.iter().for_each(|room| self.members.give_back(&entry.target.ns, Some(room)));
                     }
-                    Act::Session(session) if session.is_beginning() => {
+                    Act::Session(session)
+                        if session.is_beginning() && !self.wrong().is(Mutant::BeginningIsNotGivenBack) =>
+                    {
                         self.members.give_back(&entry.target.ns, None);
                     }
                     _ => {}
@@ -111,7 +113,9 @@ impl Delivery {
         if walk.position > member.until && !wrong.is(Mutant::EndedIsStillNamed) {
             return;
         }
-        if member.away && !walk.item.is_act() {
+        let passed =
+            if walk.item.is_act() { wrong.is(Mutant::ActsPassAway) } else { !wrong.is(Mutant::AwayAreReached) };
+        if member.away && passed {
             return;
         }
         let again = member.stamp == stamp && !wrong.is(Mutant::TwiceInTwoRooms);
@@ -146,7 +150,8 @@ impl Delivery {
         match &entry.act {
             // The first writing of a session is where its time in the namespace begins.
             Act::Session(session) if session.is_beginning() => {
-                if self.members.sit(member, None, at, false) {
+                let since = if self.wrong().is(Mutant::BeginsBeforeItsEntry) { Position::ZERO } else { at };
+                if self.members.sit(member, None, since, false) {
                     sink.began(member, at);
                 }
             }
@@ -172,6 +177,7 @@ impl Delivery {
                         sink.ending(member, rooms);
                         sink.disconnect(conn, member, at, *close);
                     }
+                    None if self.wrong().is(Mutant::StaysAfterDisconnect) => {}
                     None => sink.ended_away(member),
                 }
             }

@@ -173,7 +173,7 @@ impl Shard {
             if let Some(found) = core.conn_mut(conn) {
                 found.deadlines.join_by = None;
             }
-            core.write_session(member, Position::ZERO);
+            core.write_session(member);
         }
         self.private(conn, Private::Messages(codec.connect(ns, socket.id(), Some(&private_id))));
         socket.set_connected();
@@ -324,8 +324,8 @@ impl Shard {
 }
 
 impl Core {
-    /// Writes a session into the log: its beginning, or as it is `as_of` a position.
-    fn write_session(&mut self, member: MemberKey, as_of: Position) {
+    /// Writes a session into the log, as far as it is walked: its beginning, or how it is by now.
+    fn write_session(&mut self, member: MemberKey) {
         let Some((ns, id)) = self.delivery.name_of(member) else { return };
         let Some(kept) = self.kept_sockets.get(&member) else { return };
         let Some(private_id) = kept.shared.private_id.clone() else { return };
@@ -338,7 +338,7 @@ impl Core {
             confirmed: self.delivery.confirmed(member),
             epoch: self.epoch,
             written: unix_now(),
-            as_of,
+            as_of: self.delivery.position(),
             rooms: self.delivery.stays(member),
             private_id: private_id.clone(),
         };
@@ -351,7 +351,7 @@ impl Core {
         let begun =
             self.kept.id_of(member).and_then(|id| self.kept.get(id)).is_some_and(|kept| kept.start > Position::ZERO);
         if begun {
-            self.write_session(member, self.delivery.position());
+            self.write_session(member);
             if let Some(kept) = self.kept_sockets.get_mut(&member) {
                 kept.written = now;
             }
