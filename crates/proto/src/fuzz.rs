@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::json::{Invalid, is_blank_from, scan, unquote};
 use crate::limits::{MAX_ATTACHMENTS, MAX_CONTROL_LEN, MAX_DEPTH};
-use crate::ws::{self, Config, Deflater, Inflater, Item};
+use crate::ws::{self, Config, Deflater, Inflater, Item, WindowBits};
 use crate::{Args, Body, Codec, Decoder, EnginePacket, Message, Messages, Packet, Parser, Version, payload};
 
 /// A name and the function that takes an input.
@@ -80,18 +80,23 @@ pub fn ws_inflate(data: &[u8]) {
     assert!(out.len() <= MESSAGE_MAX || result.is_err());
 }
 
-/// Deflating is undone by inflating.
+/// Deflating is undone by inflating; the first byte says the window.
 pub fn ws_deflate(data: &[u8]) {
+    let Some((bits, data)) = data.split_first() else {
+        return;
+    };
+    let window = WindowBits::new(9 + bits % 7).expect("nine to fifteen");
     let (mut wire, mut out) = (Vec::new(), Vec::new());
-    Deflater::new().deflate(data, &mut wire);
+    Deflater::new().deflate(window, data, &mut wire);
     Inflater::new().inflate(&wire, data.len(), &mut out).expect("what was deflated can be inflated");
     assert_eq!(out, data);
 }
 
-/// Offers of extensions: the answer is one of two.
+/// Offers of extensions: an answer, taken as an offer, is answered with itself.
 pub fn ws_extensions(data: &[u8]) {
-    let answer = ws::negotiate_deflate(&String::from_utf8_lossy(data));
-    assert!(answer.is_none_or(|answer| answer.starts_with("permessage-deflate; ")));
+    if let Some(agreement) = ws::negotiate_deflate(&String::from_utf8_lossy(data)) {
+        assert_eq!(ws::negotiate_deflate(&agreement.answer), Some(agreement));
+    }
 }
 
 /// A text frame: a packet is written as it is read.
