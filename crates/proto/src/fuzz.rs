@@ -1,6 +1,8 @@
 //! Every parser as a plain function over bytes that asserts its invariants; a panic is a finding.
 //! Where the bytes come from (a corpus, mutations, libFuzzer) is left to the caller.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::IgnoredAny;
@@ -80,15 +82,22 @@ pub fn ws_inflate(data: &[u8]) {
     assert!(out.len() <= MESSAGE_MAX || result.is_err());
 }
 
-/// Deflating is undone by inflating; the first byte says the window.
+thread_local! {
+    /// For many messages, as a thread has them; making them takes longer than a short message does.
+    static CONTEXTS: RefCell<(Deflater, Inflater)> = const { RefCell::new((Deflater::new(), Inflater::new())) };
+}
+
+/// Deflating is undone by inflating, whatever came before; the first byte says the window.
 pub fn ws_deflate(data: &[u8]) {
     let Some((bits, data)) = data.split_first() else {
         return;
     };
     let window = WindowBits::new(9 + bits % 7).expect("nine to fifteen");
     let (mut wire, mut out) = (Vec::new(), Vec::new());
-    Deflater::new().deflate(window, data, &mut wire);
-    Inflater::new().inflate(&wire, data.len(), &mut out).expect("what was deflated can be inflated");
+    CONTEXTS.with_borrow_mut(|(deflater, inflater)| {
+        deflater.deflate(window, data, &mut wire);
+        inflater.inflate(&wire, data.len(), &mut out).expect("what was deflated can be inflated");
+    });
     assert_eq!(out, data);
 }
 
