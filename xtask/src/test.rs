@@ -34,6 +34,7 @@ pub(crate) fn run() -> Outcome {
     })?;
     step("testbed, release build", || server::build_testbed().map(drop))?;
     step("npm packages", tools::npm_packages)?;
+    step("the codec against npm's parsers", codec_tests)?;
     step("Chromium", tools::chromium)?;
     step("official JavaScript clients, raw wire, browser bundles", || {
         let files = files_ending(&tools::js_folder().join("contract"), ".test.js")?;
@@ -53,11 +54,21 @@ pub(crate) fn run() -> Outcome {
 }
 
 fn node_tests(files: Vec<PathBuf>, concurrency: &str) -> Outcome {
-    let folder = tools::js_folder();
+    run_tests(&mut node(files, concurrency))
+}
+
+fn node(files: Vec<PathBuf>, concurrency: &str) -> Command {
     let mut node = command("node");
-    node.current_dir(&folder).args(["--test", concurrency, "--test-reporter=./reporter.js"]);
+    node.current_dir(tools::js_folder()).args(["--test", concurrency, "--test-reporter=./reporter.js"]);
     node.args(["--test-reporter-destination=stdout"]).args(files);
-    run_tests(&mut node)
+    node
+}
+
+/// The codec is on the other side of a pipe: a program that reads messages by the line.
+fn codec_tests() -> Outcome {
+    run::run(cargo().args(["build", "--package", "trunkline-proto", "--example", "codec_lines"]))?;
+    let mut node = node(files_ending(&tools::js_folder().join("codec"), ".test.js")?, "--test-concurrency=1");
+    run::run(node.env("CODEC_LINES", run::target().join("debug/examples/codec_lines")))
 }
 
 fn python_tests() -> Outcome {

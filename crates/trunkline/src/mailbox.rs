@@ -9,6 +9,7 @@ use std::task::Waker;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Item, Position, Room, Target};
 use trunkline_engine::http::Taken;
+use trunkline_proto::ws::WindowBits;
 use trunkline_proto::{EnginePacket, Version};
 
 use crate::handshake::Handshake;
@@ -55,7 +56,7 @@ pub(crate) enum Command {
     /// A WebSocket for a session that polls: asked before the upgrade is answered.
     ProbeBegin { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// The WebSocket itself.
-    Probe { sid: Arc<str>, stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    Probe { sid: Arc<str>, stream: Taken, leftover: bytes::Bytes, deflate: Option<WindowBits> },
     /// A connection that moves here, to the session that its client comes back to.
     Adopt(Box<Moving>),
     /// A connection that had moved away has ended.
@@ -106,7 +107,7 @@ pub(crate) struct NewSession {
 /// What a new session speaks over.
 pub(crate) enum NewWire {
     Polling(oneshot::Sender<Reply>),
-    WebSocket { stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    WebSocket { stream: Taken, leftover: bytes::Bytes, deflate: Option<WindowBits> },
 }
 
 /// The body of a POST.

@@ -12,6 +12,7 @@ use trunkline_delivery::{MemberKey, Position};
 use trunkline_engine::wheel::Millis;
 use trunkline_engine::wire::Writer;
 use trunkline_proto::heartbeat::Heartbeat;
+use trunkline_proto::ws::WindowBits;
 use trunkline_proto::{EnginePacket, Event, Messages, Version};
 
 use crate::DisconnectReason;
@@ -105,7 +106,7 @@ pub(crate) enum Order {
     /// The body of a POST; the reply is given when its packets were taken.
     Post(PostBody, oneshot::Sender<Reply>),
     /// A WebSocket that wants to take over from polling.
-    Probe { stream: trunkline_engine::http::Taken, leftover: Bytes, deflate: bool },
+    Probe { stream: trunkline_engine::http::Taken, leftover: Bytes, deflate: Option<WindowBits> },
     /// The socket of this namespace has ended: its handlers are to be told.
     Ended { ns: Arc<str>, reason: DisconnectReason },
 }
