@@ -1,6 +1,7 @@
 // The chat and the whiteboard of trunkline-server, each in two windows of a real browser.
-// Every test has rooms, or a server, of its own.
+// Every test has rooms, or a server, of its own. SCREENSHOTS may name a folder for pictures of what went through a break.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { window } from "./browser.js";
@@ -65,6 +66,13 @@ async function becomes(read, expected, what) {
   });
 }
 
+/** A picture for whoever wants to see how it looks. */
+async function picture(page, name) {
+  if (process.env.SCREENSHOTS) {
+    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) });
+  }
+}
+
 const texts = (page, selector) => page.locator(selector).allTextContents();
 
 test("the first page leads to both demos", async () => {
@@ -80,7 +88,8 @@ test("the first page leads to both demos", async () => {
 });
 
 describe("the chat", () => {
-  const messages = (page) => texts(page, ".message .text");
+  const messages = (page) => texts(page, "#messages .message .text");
+  const pending = (page) => texts(page, "#pending .text");
   const people = (page) => texts(page, "#people .person-name");
   const typing = (page) => page.textContent("#typing");
 
@@ -193,25 +202,71 @@ describe("the chat", () => {
     await close(page);
   });
 
-  test("marks where the connection broke and came back, and goes on", async () => {
+  test("goes through a kill and a restart with nothing missing and nothing twice", async () => {
     const first = await startDemo();
-    const [ada, bob] = await pair("broken", first);
+    const windows = await pair("broken", first);
+    const [ada, bob] = windows;
+    for (const page of windows) {
+      await say(page, `before, ${page === ada ? "Ada" : "Bob"}`);
+    }
+    await becomes(async () => (await messages(bob)).length, 2, "what was said before");
+    // Somewhere on its way.
+    await say(ada, "just then, Ada");
+    await say(bob, "just then, Bob");
+    await kill(first);
+    for (const page of windows) {
+      await page.waitForSelector(".marker.broken");
+      assert.deepEqual(await people(page), []);
+      await say(page, "meanwhile, one");
+      await say(page, "meanwhile, two");
+      assert.deepEqual((await pending(page)).slice(-2), ["meanwhile, one", "meanwhile, two"]);
+    }
+    const second = await startDemoOn(first.port, first.data);
+    for (const page of windows) {
+      await page.waitForSelector(".marker.broken ~ .marker.back");
+      assert.match((await texts(page, ".marker.back")).join(), /^Back at .*, recovered$/);
+      await becomes(() => people(page), ["Ada", "Bob"], "both are back");
+      await becomes(() => pending(page), [], "nothing waits any more");
+    }
+    await say(bob, "after");
+    for (const page of windows) {
+      await becomes(async () => (await messages(page)).at(-1), "after", "what was said after");
+    }
+    const all = await messages(ada);
+    const said = ["before, Ada", "before, Bob", "just then, Ada", "just then, Bob", "after"];
+    said.push(...["meanwhile, one", "meanwhile, two"].flatMap((text) => [text, text]));
+    assert.deepEqual([...all].sort(), said.sort());
+    assert.deepEqual(await messages(bob), all);
+    for (const page of windows) {
+      // In the order in which each window said it.
+      const own = await texts(page, "#messages .own .text");
+      assert.deepEqual(own.slice(0, 4).map((text) => text.split(",")[0]), ["before", "just then", "meanwhile", "meanwhile"]);
+      assert.ok(own.indexOf("meanwhile, one") < own.indexOf("meanwhile, two"));
+    }
+    const late = await visit("/chat/#broken", "Late", second);
+    await becomes(() => messages(late), all, "the same for who comes late");
+    await picture(ada, "chat-recovered");
+    await close(ada, bob, late);
+    assert.equal(await stop(second), 0);
+  });
+
+  test("says when it was not recovered, and goes on", async () => {
+    const first = await startDemo();
+    const [ada, bob] = await pair("lost", first);
     await say(ada, "before");
     await becomes(() => messages(bob), ["before"], "the first message");
     await kill(first);
-    for (const page of [ada, bob]) {
-      await page.waitForSelector(".marker.broken");
-      assert.deepEqual(await people(page), []);
-    }
-    await ada.fill("#text", "written meanwhile");
-    assert.equal(await ada.isDisabled("#send"), true);
+    await ada.waitForSelector(".marker.broken");
+    await say(ada, "meanwhile");
+    // Another log, which knows nobody.
     const second = await startDemoOn(first.port);
     for (const page of [ada, bob]) {
-      await page.waitForSelector(".marker.broken + .marker.back");
+      await page.waitForSelector(".marker.broken ~ .marker.back");
+      assert.match((await texts(page, ".marker.back")).join(), /^Back at .*, not recovered$/);
       await becomes(() => people(page), ["Ada", "Bob"], "both are back");
+      await becomes(() => messages(page), ["before", "meanwhile"], "both messages");
     }
-    await ada.click("#send");
-    await becomes(() => messages(bob), ["before", "written meanwhile"], "both messages");
+    await picture(bob, "chat-not-recovered");
     await close(ada, bob);
     assert.equal(await stop(second), 0);
   });
@@ -222,9 +277,9 @@ describe("the whiteboard", () => {
   const cursors = (page) => texts(page, "#cursors .cursor-name");
 
   /** Two windows of the same size on an empty sheet. */
-  async function pair() {
-    const ada = await visit("/board/", "Ada");
-    const bob = await visit("/board/", "Bob");
+  async function pair(server = demo) {
+    const ada = await visit("/board/", "Ada", server);
+    const bob = await visit("/board/", "Bob", server);
     await becomes(() => names(ada), ["Adayou", "Bob"], "both are there");
     await ada.click("#clear");
     await becomes(() => inked(ada), 0, "an empty sheet");
@@ -303,6 +358,35 @@ describe("the whiteboard", () => {
     await becomes(() => names(later).then((all) => all.length), 4, "four people");
     assert.equal(await inked(later), 0);
     await close(ada, bob, late, later);
+  });
+
+  test("goes through a kill and a restart with what is drawn meanwhile", async () => {
+    const first = await startDemo();
+    const [ada, bob] = await pair(first);
+    await draw(ada, [[0.1, 0.1], [0.8, 0.2]]);
+    await same(ada, bob, "the first stroke");
+    const before = await inked(bob);
+    await kill(first);
+    for (const page of [ada, bob]) {
+      await page.waitForSelector("#status[data-state=broken]");
+      assert.deepEqual(await names(page), []);
+    }
+    await draw(ada, [[0.1, 0.6], [0.8, 0.5]]);
+    const second = await startDemoOn(first.port, first.data);
+    for (const page of [ada, bob]) {
+      await connected(page);
+      assert.equal(await page.textContent("#status"), "back, recovered");
+    }
+    await eventually(async () => (await inked(bob)) > before * 1.5, "the stroke from meanwhile");
+    await same(ada, bob, "both strokes");
+    for (const page of [ada, bob]) {
+      await becomes(async () => (await names(page)).sort(), page === ada ? ["Adayou", "Bob"] : ["Ada", "Bobyou"], "both");
+    }
+    const late = await visit("/board/", "Late", second);
+    await same(ada, late, "the same for who comes late");
+    await picture(bob, "board-recovered");
+    await close(ada, bob, late);
+    assert.equal(await stop(second), 0);
   });
 
   test("shows the others' cursors with their names, until they leave", async () => {

@@ -1,7 +1,7 @@
 // The whiteboard's page: what is drawn here goes to the server, and what the server says is on the sheet.
 // The canvas is in drawing.js, the connection and the name in common.js.
 
-import { ask, byId, connect, element, hueOf, inOrder, nameOfPerson } from "./common.js";
+import { ask, byId, connect, element, hueOf, inOrder, nameOfPerson, newKey } from "./common.js";
 import { COLOUR_NAMES, Drawing, HEIGHT, WIDTH, colours, onColours } from "./drawing.js";
 
 /** A stroke under way is sent so often, and when it has so many points. */
@@ -20,22 +20,23 @@ const pen = { colour: 0, thickness: THICKNESSES.medium };
 /** The stroke under way: the pointer that draws it, and its points that were not sent yet. */
 let stroke;
 let cursorTold = 0;
+/** Whether the server has let this window in, and how often it is being asked. */
+let entered = false;
+let entering = 0;
 
 showTools();
 fit();
-const name = await nameOfPerson((changed) => socket?.connected && rename(changed));
-const socket = connect("/board");
+const name = await nameOfPerson((changed) => socket && rename(changed));
+const socket = connect("/board", name);
 if (socket) {
   start();
 }
 
 function start() {
   const events = inOrder(socket);
-  events.on("draw", ({ from, ...line }) => {
+  events.on("draw", (line) => {
     sheet.add(line);
-    if (from === socket.id) {
-      fresh.reset(fresh.lines.slice(1));
-    }
+    confirm([line.id]);
   });
   events.on("clear", () => {
     sheet.reset([]);
@@ -49,15 +50,25 @@ function start() {
     moveCursor({ id, at: null });
     showPeople();
   });
-  events.on("cursor", moveCursor);
-  socket.on("connect", () => enter(events));
-  socket.on("disconnect", () => {
-    stroke = undefined;
+  // The server was started again. Those who come back say so.
+  events.on("restarted", () => {
     people.clear();
+    showPeople();
+  });
+  events.on("cursor", moveCursor);
+  socket.on("connect", () => {
+    if (socket.recovered && entered) {
+      // What was missed comes by itself, also who came and who left.
+      showPeople();
+    } else if (entering === 0) {
+      enter(events);
+    }
+  });
+  socket.on("disconnect", () => {
     [...cursors.keys()].forEach((id) => moveCursor({ id, at: null }));
     showPeople();
   });
-  byId("clear").addEventListener("click", () => socket.connected && ask(socket, "clear").catch(() => {}));
+  byId("clear").addEventListener("click", () => ask(socket, "clear", newKey()).catch(() => {}));
   const area = byId("sheet");
   area.addEventListener("pointerdown", begin);
   area.addEventListener("pointermove", move);
@@ -67,31 +78,44 @@ function start() {
 
 async function enter(events) {
   const applyEvents = events.entering();
+  entered = false;
+  entering++;
   try {
-    const entered = await ask(socket, "enter", name());
+    const state = await ask(socket, "enter", name());
+    entered = true;
     people.clear();
-    entered.people.forEach((person) => people.set(person.id, person.name));
-    // What was on its way when the connection broke is on the sheet, or has not arrived.
-    fresh.reset([]);
-    sheet.reset(entered.lines);
+    state.people.forEach((person) => people.set(person.id, person.name));
+    sheet.reset(state.lines);
+    confirm(state.lines.map((line) => line.id));
     showPeople();
   } catch {
-    // It is shown already; a broken connection enters again by itself.
+    // It is shown already.
   } finally {
+    entering--;
     applyEvents();
+  }
+}
+
+/** These lines are on the sheet, or never will be. */
+function confirm(ids) {
+  const known = new Set(ids);
+  if (fresh.lines.some((line) => known.has(line.id))) {
+    fresh.reset(fresh.lines.filter((line) => !known.has(line.id)));
   }
 }
 
 async function rename(changed) {
   await ask(socket, "rename", changed).catch(() => {});
-  people.set(socket.id, changed);
-  showPeople();
+  if (entered) {
+    people.set(socket.id, changed);
+    showPeople();
+  }
 }
 
 // Drawing.
 
 function begin(down) {
-  if (!socket.connected || stroke || down.button !== 0) {
+  if (stroke || down.button !== 0) {
     return;
   }
   byId("sheet").setPointerCapture(down.pointerId);
@@ -127,9 +151,10 @@ function end(up) {
 
 /** Sends what the stroke has gained. The next piece begins where this one ends. */
 function flush() {
-  const line = { ...pen, points: stroke.points };
+  const line = { id: newKey(), ...pen, points: stroke.points };
   fresh.add(line);
-  socket.emit("draw", line);
+  // Sent again until it is answered. If it is refused, it was never on the sheet.
+  ask(socket, "draw", line).catch(() => {}).finally(() => confirm([line.id]));
   Object.assign(stroke, { points: [line.points.at(-1)], sent: performance.now(), anything: true });
 }
 
@@ -169,8 +194,10 @@ function moveCursor({ id, at }) {
 }
 
 function showPeople() {
+  // Without a connection nobody can know who is here.
+  const known = socket?.connected ? [...people] : [];
   byId("people").replaceChildren(
-    ...[...people].map(([id, called]) => {
+    ...known.map(([id, called]) => {
       const chip = element("li", "chip", called);
       chip.style.setProperty("--hue", hueOf(called));
       if (id === socket.id) {

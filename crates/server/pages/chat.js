@@ -1,7 +1,7 @@
 // The chat's page: one room at a time, its messages, its people, and who is typing.
 // The connection and the name are in common.js.
 
-import { ask, byId, complain, connect, element, hueOf, inOrder, memory, nameOfPerson } from "./common.js";
+import { ask, byId, complain, connect, element, hueOf, inOrder, memory, nameOfPerson, newKey } from "./common.js";
 
 /** Messages that the page keeps. */
 const MESSAGES_MAX = 500;
@@ -21,9 +21,12 @@ let room = roomOfAddress() || memory.get("trunkline-room") || "lobby";
 /** When the others were told that this person types; undefined when they think that nothing is being typed. */
 let typingTold;
 let wasConnected = false;
+/** The room that the server has let this window into, and how often it is being asked. */
+let entered;
+let entering = 0;
 
-const name = await nameOfPerson((changed) => socket?.connected && rename(changed));
-const socket = connect("/chat");
+const name = await nameOfPerson((changed) => socket && rename(changed));
+const socket = connect("/chat", name);
 if (socket) {
   start();
 }
@@ -42,22 +45,30 @@ function start() {
     setTyping({ id, typing: false });
     showPeople();
   }));
+  // The server was started again. Those who come back say so.
+  events.on("restarted", () => {
+    people.clear();
+    showPeople();
+  });
   events.on("typing", here(setTyping));
   socket.on("rooms", showRooms);
   socket.on("connect", () => {
     if (wasConnected) {
-      addMarker("back", `Connected again at ${time(Date.now())}`);
+      addMarker("back", `Back at ${time(Date.now())}, ${socket.recovered ? "recovered" : "not recovered"}`);
     }
     wasConnected = true;
     mine.add(socket.id);
-    enter(events);
+    if (socket.recovered && entered === room) {
+      // What was missed comes by itself, also who came and who left.
+      showPeople();
+    } else if (entering === 0) {
+      enter(events);
+    }
   });
   socket.on("disconnect", () => {
     addMarker("broken", `Connection lost at ${time(Date.now())}`);
-    people.clear();
     clearTyping();
     showPeople();
-    showSendable();
   });
   window.addEventListener("hashchange", () => go(events, roomOfAddress()));
   byId("new-room").addEventListener("submit", (submit) => {
@@ -88,43 +99,47 @@ function go(events, next) {
   }
   room = next;
   byId("messages").replaceChildren();
+  byId("pending").replaceChildren();
   shown.clear();
   clearTyping();
-  if (socket.connected) {
-    enter(events);
-  }
+  enter(events);
 }
 
 async function enter(events) {
   const applyEvents = events.entering();
   const asked = room;
+  entered = undefined;
+  entering++;
   try {
-    const entered = await ask(socket, "enter", { room, name: name() });
+    const state = await ask(socket, "enter", { room, name: name() });
     if (asked !== room) {
       return;
     }
-    room = entered.room;
+    room = state.room;
+    entered = room;
     memory.set("trunkline-room", room);
     history.replaceState(null, "", `#${encodeURIComponent(room)}`);
     byId("room-title").textContent = room;
     document.title = `${room} · trunkline`;
     people.clear();
-    entered.people.forEach((person) => people.set(person.id, person.name));
+    state.people.forEach((person) => people.set(person.id, person.name));
     showPeople();
-    entered.history.forEach(addMessage);
-    showRooms(entered.rooms);
+    state.history.forEach(addMessage);
+    showRooms(state.rooms);
     scrollToEnd();
   } catch {
-    // It is shown already; a broken connection enters again by itself.
+    // It is shown already.
   } finally {
+    entering--;
     applyEvents();
-    showSendable();
   }
 }
 
 async function rename(changed) {
   await ask(socket, "rename", changed).catch(() => {});
-  setPerson({ id: socket.id, name: changed });
+  if (entered) {
+    setPerson({ id: socket.id, name: changed });
+  }
 }
 
 // Messages.
@@ -134,6 +149,7 @@ function addMessage(message) {
     return;
   }
   shown.add(message.id);
+  removePending(message.id);
   const own = mine.has(message.from);
   const item = element("li", own ? "message own" : "message");
   const last = byId("messages").lastElementChild;
@@ -150,6 +166,19 @@ function addMessage(message) {
   head.append(author, " ", at);
   item.append(head, element("p", "text", message.text));
   append(item, own);
+}
+
+/** Shows what was typed until it has its place among the messages. */
+function addPending({ id, text }) {
+  const item = element("li", "message own pending");
+  item.dataset.id = id;
+  item.append(element("p", "text", text));
+  byId("pending").append(item);
+  scrollToEnd();
+}
+
+function removePending(id) {
+  [...byId("pending").children].find((item) => item.dataset.id === id)?.remove();
 }
 
 function addMarker(kind, text) {
@@ -214,7 +243,9 @@ function setPerson({ id, name: called }) {
 }
 
 function showPeople() {
-  const sorted = [...people].sort(([, a], [, b]) => a.localeCompare(b));
+  // Without a connection nobody can know who is here.
+  const known = socket?.connected ? [...people] : [];
+  const sorted = known.sort(([, a], [, b]) => a.localeCompare(b));
   byId("people").replaceChildren(
     ...sorted.map(([id, called]) => {
       const person = element("li", "person");
@@ -228,7 +259,7 @@ function showPeople() {
       return person;
     }),
   );
-  byId("people-count").textContent = String(people.size);
+  byId("people-count").textContent = String(known.length);
 }
 
 // Typing.
@@ -263,7 +294,7 @@ function tellTyping(now) {
 // The composer.
 
 function showSendable() {
-  byId("send").disabled = !socket?.connected || byId("text").value.trim() === "";
+  byId("send").disabled = !socket || byId("text").value.trim() === "";
 }
 
 function fitText() {
@@ -272,22 +303,26 @@ function fitText() {
   text.style.height = `${Math.min(text.scrollHeight + 2, 160)}px`;
 }
 
+/** Sends what was typed: now, or when there is a connection again. It arrives once, however often it has to be sent. */
 async function send() {
   const text = byId("text").value.trim();
-  if (!text || !socket?.connected) {
+  if (!text || !socket) {
     return;
   }
   byId("text").value = "";
   typingTold = undefined;
   fitText();
   showSendable();
+  const message = { id: newKey(), room, text };
+  addPending(message);
   try {
-    await ask(socket, "message", text);
+    await ask(socket, "message", message);
   } catch (error) {
-    // Better twice than lost: it may have arrived, which only its sender can judge.
     byId("text").value ||= text;
     complain(`Not sent: ${error.message}.`);
     showSendable();
+  } finally {
+    removePending(message.id);
   }
 }
 

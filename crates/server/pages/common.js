@@ -85,15 +85,31 @@ function askName(before) {
   });
 }
 
-/** The official client, connected to a namespace; it shows the state of the connection by itself. */
-export function connect(namespace) {
+/** What names a thing that is said or drawn, in every try to send it: different for each, whoever made it. */
+export function newKey() {
+  // Browsers have randomUUID only on pages from this machine or over TLS.
+  const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0"));
+  return crypto.randomUUID?.() ?? random().join("");
+}
+
+/**
+ * The official client, connected to a namespace; it shows the state of the connection by itself. What is asked while there
+ * is no connection waits for one. What was not answered is sent again, under the same key, so that it happens once.
+ */
+export function connect(namespace, name) {
   if (!globalThis.io) {
     showStatus("broken", "no client");
     complain("The Socket.IO client could not be loaded, so this page cannot connect.");
     return undefined;
   }
-  const socket = globalThis.io(namespace, { reconnectionDelayMax: 2000 });
-  socket.on("connect", () => showStatus("connected", "connected"));
+  const auth = (tell) => tell({ name: name() });
+  const socket = globalThis.io(namespace, { auth, reconnectionDelayMax: 2000, retries: 50, ackTimeout: 5000 });
+  let before = false;
+  socket.on("connect", () => {
+    const how = socket.recovered ? "back, recovered" : "back, not recovered";
+    showStatus("connected", before ? how : "connected");
+    before = true;
+  });
   socket.on("disconnect", () => showStatus("broken", "reconnecting"));
   socket.on("connect_error", () => showStatus("broken", "reconnecting"));
   return socket;
@@ -106,7 +122,7 @@ function showStatus(state, text) {
 
 /** Asks the server and gives its answer; what it refuses is shown, and thrown. */
 export async function ask(socket, event, ...args) {
-  const answer = await socket.timeout(10_000).emitWithAck(event, ...args);
+  const answer = await socket.emitWithAck(event, ...args);
   if (answer?.error) {
     complain(`Refused: ${answer.error.message}.`);
     throw new Error(answer.error.message);

@@ -188,9 +188,12 @@ mod tests {
         r#"dist="$3/node_modules/socket.io-client/dist"; mkdir -p "$dist"; echo 1 >"$dist/socket.io.min.js""#;
 
     fn options(client_dir: Option<&Path>, data_dir: &Path) -> Options {
-        let data_dir = data_dir.to_owned();
-        let client_dir = client_dir.map(Path::to_owned);
-        Options { host: std::net::Ipv4Addr::LOCALHOST.into(), port: 0, data_dir, client_dir, shards: None }
+        let mut args: Vec<&OsStr> = vec!["trunkline-server".as_ref(), "--data-dir".as_ref(), data_dir.as_ref()];
+        args.extend(client_dir.iter().flat_map(|dir| [OsStr::new("--client-dir"), dir.as_os_str()]));
+        match Options::read(args) {
+            crate::options::Reading::Options(options) => *options,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod demos;
 mod options;
 mod pages;
 mod serve;
+mod units;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use options::{Options, Reading};
 use tracing_subscriber::EnvFilter;
 
-/// Something the operator can change is wrong: an option, or a port in use.
+/// Something the operator can change is wrong: an option, a port in use, a data directory that does not open.
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("cannot start: {error}")),
     };
-    let outcome = runtime.block_on(serve::run(options));
+    let outcome = runtime.block_on(serve::run(&options));
     // A thread that is still busy with a connection must not hold up the end.
     runtime.shutdown_background();
     match outcome {

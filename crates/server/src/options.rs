@@ -5,10 +5,17 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use std::time::Duration;
+
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::units;
+
 /// Serves Socket.IO, and two pages that show it: a chat and a whiteboard.
+///
+/// What is said and drawn is kept in a directory and survives the program, also one that is killed: clients come back to
+/// where they were.
 #[derive(Debug, Parser)]
 #[command(name = "trunkline-server", version)]
 pub(crate) struct Options {
@@ -20,9 +27,35 @@ pub(crate) struct Options {
     #[arg(long, env = "TRUNKLINE_PORT", default_value_t = 3000)]
     pub(crate) port: u16,
 
-    /// Directory for what the program keeps; it is made if it is not there
+    /// Directory for what the program keeps, made if it is not there: `log` has what was said and drawn, `client` the
+    /// files of the browser client. One program at a time has it open
     #[arg(long, env = "TRUNKLINE_DATA_DIR", default_value = "./data", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
+
+    /// Keeps what is said and drawn in memory alone: it is gone with the program
+    #[arg(long, env = "TRUNKLINE_MEMORY", conflicts_with_all = ["fsync", "retention_age", "retention_bytes"])]
+    pub(crate) memory: bool,
+
+    /// Has the disk itself confirm each write, 0.1 to 10 ms by the disk: what is acknowledged then survives loss of power.
+    /// Without it, it survives the death of the program alone
+    #[arg(long, env = "TRUNKLINE_FSYNC")]
+    pub(crate) fsync: bool,
+
+    /// Age beyond which what is kept is removed, in whole files of up to an hour; a number with s, m, h or d
+    #[arg(long, env = "TRUNKLINE_RETENTION_AGE", default_value = "24h", value_name = "DURATION",
+        value_parser = units::duration)]
+    pub(crate) retention_age: Duration,
+
+    /// Size of all that is kept, beyond which the oldest is removed, in whole files of up to 64 MiB; what clients who
+    /// are away may still come back for stays. Bytes, or a number with KiB, MiB, GiB or TiB
+    #[arg(long, env = "TRUNKLINE_RETENTION_BYTES", default_value = "1GiB", value_name = "SIZE",
+        value_parser = units::bytes)]
+    pub(crate) retention_bytes: u64,
+
+    /// How long a client may be away and still come back to where it was; a number with s, m, h or d
+    #[arg(long, env = "TRUNKLINE_RECOVERY_WINDOW", default_value = "10m", value_name = "DURATION",
+        value_parser = units::duration)]
+    pub(crate) recovery_window: Duration,
 
     /// Directory with the browser client's files, `dist` of the package socket.io-client; without this option they are
     /// taken from npm at the first start
@@ -39,7 +72,7 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) enum Reading {
     /// Serve with these.
-    Options(Options),
+    Options(Box<Options>),
     /// A text that was asked for: the help or the version.
     Shown(String),
     /// One sentence about what is wrong.
@@ -50,7 +83,7 @@ impl Options {
     /// Reads arguments, the program's name first, and the environment.
     pub(crate) fn read<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Reading {
         match Self::try_parse_from(args) {
-            Ok(options) => Reading::Options(options),
+            Ok(options) => Reading::Options(Box::new(options)),
             Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
                 Reading::Shown(error.to_string())
             }
@@ -86,7 +119,7 @@ mod tests {
 
     fn options(args: &[&str]) -> Options {
         match read(args) {
-            Reading::Options(options) => options,
+            Reading::Options(options) => *options,
             other => panic!("{args:?} gave {other:?}"),
         }
     }
@@ -104,6 +137,10 @@ mod tests {
         assert_eq!(options.address().to_string(), "127.0.0.1:3000");
         assert_eq!(options.data_dir, PathBuf::from("./data"));
         assert_eq!((options.client_dir, options.shards), (None, None));
+        assert_eq!((options.memory, options.fsync), (false, false));
+        assert_eq!(options.retention_age, Duration::from_secs(24 * 3600));
+        assert_eq!(options.retention_bytes, 1 << 30);
+        assert_eq!(options.recovery_window, Duration::from_secs(600));
     }
 
     #[test]
@@ -126,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_the_operators_choice() {
+        let kept = options(&["--fsync", "--retention-age", "7d", "--retention-bytes", "4GiB", "--recovery-window=1h"]);
+        assert!(kept.fsync);
+        assert_eq!(kept.retention_age, Duration::from_secs(7 * 86_400));
+        assert_eq!(kept.retention_bytes, 4 << 30);
+        assert_eq!(kept.recovery_window, Duration::from_secs(3600));
+        assert!(options(&["--memory"]).memory);
+    }
+
+    #[test]
     fn localhost_is_an_address() {
         assert_eq!(options(&["--host", "localhost"]).host, Ipv4Addr::LOCALHOST);
     }
@@ -140,6 +187,10 @@ mod tests {
             (&["--shards", "0"], "1..=64"),
             (&["--data-dir"], "--data-dir"),
             (&["somewhere"], "somewhere"),
+            (&["--retention-age", "24"], "not a duration"),
+            (&["--retention-bytes", "1GB"], "not a size"),
+            (&["--recovery-window", "0s"], "not a duration"),
+            (&["--memory", "--fsync"], "--fsync"),
         ] {
             let sentence = wrong(args);
             assert!(sentence.contains(named), "{args:?}: {sentence}");

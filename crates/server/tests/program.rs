@@ -144,7 +144,7 @@ fn bad_options_and_addresses_are_one_sentence_and_code_2() {
         (&["--host", "no.such.address"], "not an IP address"),
         (&["--host", "192.0.2.1"], "192.0.2.1 is no address of this machine"),
         (&["--client-dir", "nowhere"], "no socket.io.min.js in nowhere"),
-        (&["--data-dir", "file"], "cannot make the directory file/"),
+        (&["--data-dir", "file"], "file is not a directory"),
     ] {
         let said = folder.refused(args);
         assert!(said.starts_with("trunkline-server: ") && said.contains(part), "{args:?}: {said}");

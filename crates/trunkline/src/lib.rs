@@ -56,6 +56,16 @@ mod socket;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+/// Looking into the directory of a durable log without being its server: what is in it, whether it is sound, its entries, a
+/// copy of it. All of it may be done while a server writes there.
+pub mod store {
+    pub use trunkline_delivery::{Act, Entry, Session, Stay, Target, To};
+    pub use trunkline_log::durable::Damage;
+    pub use trunkline_log::durable::tools::{
+        Backup, Entries, FileReport, Inspection, RoomReport, SegmentReport, Stored, backup, entries, inspect, verify,
+    };
+}
+
 pub use builder::ServerBuilder;
 pub use commit::Commit;
 pub use dynamic::Asked;

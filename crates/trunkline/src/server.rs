@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use trunkline_delivery::{Act, Cast, Entry, Offset, Room, Sessions, SocketId, Target};
+use trunkline_delivery::{Act, Cast, Entry, Offset, Position, Room, Sessions, SocketId, Target};
 use trunkline_engine::config::Config;
 use trunkline_log::{AppendError, Appended, Batch, Keyed, NewEntry, ReadError};
 use trunkline_proto::{Parser, Version};
@@ -187,6 +187,26 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.core().connections.load(Ordering::Relaxed)
+    }
+
+    /// Why the log refuses what is emitted at the moment, if it does: a disk that is full, or gone. For a health check.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.core().hub.adapter().trouble()
+    }
+
+    /// The newest position of the log.
+    #[must_use]
+    pub fn committed(&self) -> Position {
+        self.core().hub.adapter().committed()
+    }
+
+    /// Waits until the log has something after this position, of whatever namespace, and gives its newest position; `None`
+    /// when it was closed.
+    pub async fn changed(&self, after: Position) -> Option<Position> {
+        let adapter = self.core().hub.adapter();
+        adapter.changed(after).await;
+        Some(adapter.committed()).filter(|committed| *committed > after)
     }
 
     /// Ends every connection (their sockets see `server shutting down`), the log and the shards, and waits until all of

@@ -2,10 +2,10 @@
 //! Comings and goings are `people`'s.
 
 use serde::{Deserialize, Serialize};
-use trunkline::{Data, Error, Namespace, PastEvent, Socket};
+use trunkline::{Batch, Data, Error, Key, Namespace, PastEvent, Socket};
 
-use super::people::{self, Person, Presence, events_of};
-use super::words::NAME;
+use super::people::{self, Person, Presence};
+use super::words::{ID, NAME};
 
 /// There is one sheet.
 const SHEET: &str = "sheet";
@@ -31,10 +31,10 @@ struct Line {
     points: Vec<Point>,
 }
 
-/// A piece of a stroke, and the socket that drew it.
+/// A piece of a stroke and the id that its page gave it, by which that page knows it again.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct Drawn {
-    from: String,
+    id: String,
     #[serde(flatten)]
     line: Line,
 }
@@ -54,17 +54,34 @@ struct Cursor {
 
 /// Registers the handlers.
 pub(crate) fn register(ns: &Namespace) {
+    ns.middleware(async |socket: Socket| people::introduce(&socket).map_err(|error| error.message().to_owned()));
+    ns.on_connect(async |socket: Socket| {
+        if socket.recovered() {
+            people::tell_back(&socket).await;
+        }
+    });
     ns.on("enter", async |socket: Socket, Data(name): Data<String>| enter(socket, NAME.check(&name)?).await);
-    ns.on("rename", async |socket: Socket, Data(name): Data<String>| people::rename(&socket, NAME.check(&name)?));
-    ns.on("draw", async |socket: Socket, Data(line): Data<Line>| draw(&socket, line));
+    ns.on("rename", async |socket: Socket, Data(name): Data<String>| people::rename(&socket, &NAME.check(&name)?));
+    ns.on_keyed(
+        "draw",
+        |drawn: &Drawn| Key::from(&drawn.id),
+        async |once: Batch, Data(drawn): Data<Drawn>| draw(&once, &drawn),
+    );
     ns.on("cursor", async |socket: Socket, Data(at): Data<Option<Point>>| cursor(&socket, at));
-    ns.on("clear", clear);
+    ns.on_keyed(
+        "clear",
+        |id: &String| Key::from(id),
+        async |once: Batch, socket: Socket| {
+            once.to(SHEET).emit("clear", people::name_of(&socket)?);
+            Ok(())
+        },
+    );
     ns.on_disconnect(async |socket: Socket| people::tell_gone(&socket));
 }
 
 async fn enter(socket: Socket, name: String) -> Result<Entered, Error> {
     let people = people::enter(&socket, &Presence { room: SHEET.to_owned(), name }).await?;
-    let history = socket.history(&events_of(SHEET)).limit(HISTORY_EVENTS).await?;
+    let history = socket.history(SHEET).limit(HISTORY_EVENTS).await?;
     Ok(Entered { people, lines: lines(&history) })
 }
 
@@ -74,12 +91,11 @@ fn lines(history: &[PastEvent]) -> Vec<Drawn> {
     history[since..].iter().filter_map(|event| event.args.get(0).ok()).collect()
 }
 
-/// Sends a line to everybody. Who drew it gets it too, and so learns its place among those of the others.
-fn draw(socket: &Socket, line: Line) -> Result<(), Error> {
-    Presence::of(socket)?;
-    check(&line)?;
-    let drawn = Drawn { from: socket.id().to_string(), line };
-    socket.namespace().to(events_of(SHEET)).emit("draw", drawn);
+/// Sends a line to everybody, once. Who drew it gets it too, and so learns its place among those of the others.
+fn draw(once: &Batch, drawn: &Drawn) -> Result<(), Error> {
+    ID.check(&drawn.id)?;
+    check(&drawn.line)?;
+    once.to(SHEET).emit("draw", drawn);
     Ok(())
 }
 
@@ -108,13 +124,7 @@ fn cursor(socket: &Socket, at: Option<Point>) -> Result<(), Error> {
     Presence::of(socket)?;
     at.map_or(Ok(()), check_point)?;
     let cursor = Cursor { id: socket.id().to_string(), at };
-    socket.to(events_of(SHEET)).volatile().emit("cursor", cursor);
-    Ok(())
-}
-
-async fn clear(socket: Socket) -> Result<(), Error> {
-    let Presence { name, .. } = Presence::of(&socket)?;
-    socket.namespace().to(events_of(SHEET)).emit("clear", name).await?;
+    socket.to(SHEET).volatile().emit("cursor", cursor);
     Ok(())
 }
 
@@ -134,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_was_drawn_before_the_last_clear_is_gone() {
-        let drawn = |x| Drawn { from: "a".to_owned(), line: line(&[(x, 0)]) };
+        let drawn = |x| Drawn { id: "a".to_owned(), line: line(&[(x, 0)]) };
         let history = [past("draw", drawn(1)), past("clear", "Ada"), past("draw", drawn(2)), past("draw", drawn(3))];
         assert_eq!(lines(&history), [drawn(2), drawn(3)]);
         assert_eq!(lines(&history[..2]), []);

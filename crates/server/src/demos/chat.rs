@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use trunkline::{Data, Error, Namespace, Socket, State};
+use trunkline::{Batch, Data, Error, Key, Namespace, Socket, State};
 
-use super::people::{self, Person, Presence, events_of};
-use super::words::{MESSAGE, NAME, ROOM};
+use super::people::{self, Person, Presence};
+use super::words::{ID, MESSAGE, NAME, ROOM};
 
 /// The room that is always there.
 const LOBBY: &str = "lobby";
@@ -25,7 +24,6 @@ const ROOMS_PAUSE: Duration = Duration::from_millis(500);
 /// What the handlers share; clones share it too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chat {
-    messages: Arc<AtomicU64>,
     /// Somebody came or went.
     moved: Arc<Notify>,
 }
@@ -45,9 +43,18 @@ struct Entered {
     rooms: Vec<Room>,
 }
 
+/// A message as its sender says it. It names its room: a sender that lost its connection may say it again before it is in
+/// a room.
+#[derive(Debug, Deserialize)]
+struct Said {
+    /// Made by the sender, and the same each time that it sends this message.
+    id: String,
+    room: String,
+    text: String,
+}
+
 #[derive(Debug, Deserialize, Serialize)]
 struct Message {
-    /// Different for each message, after a restart too.
     id: String,
     room: String,
     /// The socket that sent it.
@@ -73,9 +80,16 @@ struct Room {
 
 /// Registers the handlers.
 pub(crate) fn register(ns: &Namespace) {
+    ns.middleware(async |socket: Socket| people::introduce(&socket).map_err(|error| error.message().to_owned()));
+    ns.on_connect(async |socket: Socket, State(chat): State<Chat>| {
+        if socket.recovered() {
+            people::tell_back(&socket).await;
+            chat.moved.notify_one();
+        }
+    });
     ns.on("enter", enter);
-    ns.on("rename", async |socket: Socket, Data(name): Data<String>| people::rename(&socket, NAME.check(&name)?));
-    ns.on("message", message);
+    ns.on("rename", async |socket: Socket, Data(name): Data<String>| people::rename(&socket, &NAME.check(&name)?));
+    ns.on_keyed("message", |said: &Said| Key::from(&said.id), message);
     ns.on("typing", typing);
     ns.on_disconnect(async |socket: Socket, State(chat): State<Chat>| {
         people::tell_gone(&socket);
@@ -87,26 +101,25 @@ async fn enter(socket: Socket, Data(asked): Data<Enter>, State(chat): State<Chat
     let presence = Presence { room: ROOM.check(&asked.room)?, name: NAME.check(&asked.name)? };
     let people = people::enter(&socket, &presence).await?;
     chat.moved.notify_one();
-    let history = socket.history(&events_of(&presence.room)).limit(HISTORY_MESSAGES).await?;
+    let history = socket.history(&presence.room).limit(HISTORY_MESSAGES).await?;
     let history = history.iter().filter_map(|event| event.args.get(0).ok()).collect();
     let rooms = rooms(&people::rooms(&socket.namespace()).await);
     Ok(Entered { room: presence.room, name: presence.name, people, history, rooms })
 }
 
-async fn message(socket: Socket, Data(text): Data<String>, State(chat): State<Chat>) -> Result<(), Error> {
-    let Presence { room, name } = Presence::of(&socket)?;
-    let text = MESSAGE.check(&text)?;
-    let at_ms = now_ms();
-    let id = format!("{at_ms}-{}", chat.messages.fetch_add(1, Ordering::Relaxed));
-    let events = socket.namespace().to(events_of(&room));
-    let message = Message { id, room, from: socket.id().to_string(), name, text, at_ms };
-    events.emit("message", message).await?;
+/// However often its sender has to send it, a message is said once.
+async fn message(said_once: Batch, socket: Socket, Data(said): Data<Said>) -> Result<(), Error> {
+    let Said { id, room, text } = said;
+    let (id, room, text) = (ID.check(&id)?, ROOM.check(&room)?, MESSAGE.check(&text)?);
+    let (from, name) = (socket.id().to_string(), people::name_of(&socket)?);
+    let message = Message { id, room: room.clone(), from, name, text, at_ms: now_ms() };
+    said_once.to(room).emit("message", message);
     Ok(())
 }
 
 async fn typing(socket: Socket, Data(typing): Data<bool>) -> Result<(), Error> {
     let Presence { room, name } = Presence::of(&socket)?;
-    let events = socket.to(events_of(&room)).volatile();
+    let events = socket.to(&room).volatile();
     events.emit("typing", Typing { room, id: socket.id().to_string(), name, typing });
     Ok(())
 }

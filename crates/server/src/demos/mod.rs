@@ -7,7 +7,7 @@ mod people;
 mod words;
 
 use tokio::task::JoinSet;
-use trunkline::{Server, ServerBuilder};
+use trunkline::{EmitError, Server, ServerBuilder};
 
 /// The demos of a server.
 #[derive(Debug, Default)]
@@ -21,13 +21,20 @@ impl Demos {
         builder.state(self.chat.clone())
     }
 
-    /// Registers the handlers. What runs beside them ends when the returned value is dropped.
-    pub(crate) fn start(self, io: &Server) -> JoinSet<()> {
-        let chat = io.of("/chat");
+    /// Registers the handlers and tells those who come back of the start. What runs beside them ends when the returned
+    /// value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the log takes nothing.
+    pub(crate) async fn start(self, io: &Server) -> Result<JoinSet<()>, EmitError> {
+        let (chat, board) = (io.of("/chat"), io.of("/board"));
         chat::register(&chat);
-        board::register(&io.of("/board"));
+        board::register(&board);
+        people::tell_start(&chat).await?;
+        people::tell_start(&board).await?;
         let mut background = JoinSet::new();
         background.spawn(chat::tell_rooms(chat, self.chat));
-        background
+        Ok(background)
     }
 }

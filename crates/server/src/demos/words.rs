@@ -1,4 +1,4 @@
-//! The rules for what people type: names, rooms and messages.
+//! The rules for what people type, names, rooms and messages, and for the ids that pages make.
 //! Each is checked once, where it comes in.
 
 use trunkline::Error;
@@ -19,6 +19,8 @@ pub(crate) const NAME: Rule = Rule { code: "invalid_name", noun: "a name", chars
 pub(crate) const ROOM: Rule = Rule { code: "invalid_room", noun: "a room's name", chars_max: 32, lines: false };
 /// A message of the chat.
 pub(crate) const MESSAGE: Rule = Rule { code: "invalid_message", noun: "a message", chars_max: 2000, lines: true };
+/// The id of what is said or drawn.
+pub(crate) const ID: Rule = Rule { code: "invalid_id", noun: "an id", chars_max: 64, lines: false };
 
 impl Rule {
     /// The text without white space around it.
