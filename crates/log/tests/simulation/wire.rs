@@ -330,7 +330,10 @@ impl Ear<'_> {
         let piece = Piece::Cast(number, keep, behind.unwrap_or(cast_at));
         if let Some(behind) = behind {
             if keep {
-                conn.seats[at].held.push_back((behind, piece));
+                // CONNECT may wait for a later position.
+                let held = &mut conn.seats[at].held;
+                let later = held.iter().position(|(after, _)| *after > behind).unwrap_or(held.len());
+                held.insert(later, (behind, piece));
             }
         } else if blocked {
             return Err(format!("member {uid} is not behind, though its wire is full"));
