@@ -89,7 +89,7 @@ fn recovery(options: &Options) -> Recovery {
 }
 
 /// The directory of the log in the data directory.
-fn log_in(data_dir: &Path) -> PathBuf {
+pub(crate) fn log_in(data_dir: &Path) -> PathBuf {
     data_dir.join("log")
 }
 
