@@ -1,12 +1,14 @@
 //! The program: options in, exit code out.
-//! What it serves is in `serve`, the pages in `pages`, what they talk to in `demos`, what is done with a data
-//! directory in `store`.
+//! What it serves is in `serve`, the pages in `pages`, what they talk to in `demos`, plain HTTP in `api`, what is done with
+//! a data directory in `store`.
 
+mod api;
 mod client;
 mod demos;
 mod json;
 mod options;
 mod pages;
+mod public;
 mod serve;
 mod store;
 mod units;

@@ -10,6 +10,7 @@ use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::public::PublicRoom;
 use crate::{store, units};
 
 /// Serves Socket.IO, and two pages that show it: a chat and a whiteboard.
@@ -74,6 +75,12 @@ pub(crate) struct Options {
     #[arg(long, env = "TRUNKLINE_RECOVERY_WINDOW", default_value = "10m", value_name = "DURATION",
         value_parser = units::duration)]
     pub(crate) recovery_window: Duration,
+
+    /// A room whose past anybody may read at /api/history, such as `/chat#lobby`; with `*` at the end all rooms of the
+    /// namespace that begin so. May be given several times (in the environment with commas between them); without it, no
+    /// room is public
+    #[arg(long = "public-room", env = "TRUNKLINE_PUBLIC_ROOMS", value_name = "NAMESPACE#ROOM", value_delimiter = ',')]
+    pub(crate) public_rooms: Vec<PublicRoom>,
 
     /// Directory with the browser client's files, `dist` of the package socket.io-client; without this option they are
     /// taken from npm at the first start
@@ -160,7 +167,7 @@ mod tests {
         assert_eq!(options.address().to_string(), "127.0.0.1:3000");
         assert_eq!(options.data_dir, PathBuf::from("./data"));
         assert_eq!((options.client_dir, options.shards), (None, None));
-        assert_eq!((options.memory, options.fsync), (false, false));
+        assert_eq!((options.memory, options.fsync, options.public_rooms.len()), (false, false, 0));
         assert_eq!(options.retention_age, Duration::from_secs(24 * 3600));
         assert_eq!(options.retention_bytes, 1 << 30);
         assert_eq!(options.recovery_window, Duration::from_secs(600));
@@ -193,6 +200,8 @@ mod tests {
         assert_eq!(kept.retention_bytes, 4 << 30);
         assert_eq!(kept.recovery_window, Duration::from_secs(3600));
         assert!(options(&["--memory"]).memory);
+        let public = options(&["--public-room", "/chat#lobby", "--public-room=/news#*"]).public_rooms;
+        assert_eq!(public.len(), 2);
     }
 
     #[test]
@@ -214,6 +223,7 @@ mod tests {
             (&["--retention-bytes", "1GB"], "not a size"),
             (&["--recovery-window", "0s"], "not a duration"),
             (&["--memory", "--fsync"], "--fsync"),
+            (&["--public-room", "lobby"], "/chat#lobby"),
             (&["store"], "store"),
             (&["store", "look"], "look"),
             (&["--port", "1", "store", "inspect"], "store"),

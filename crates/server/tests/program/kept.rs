@@ -2,11 +2,13 @@
 //! open ends the program with a sentence.
 
 use std::fs;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use trunkline::testing::Client;
+use trunkline::testing::{Client, ClientError};
 
-use crate::support::{Folder, Person, ids};
+use crate::support::{Folder, Person, Program, get, ids};
 
 /// The file that entries are written to first.
 const FIRST: &str = "data/log/0000000001.log";
@@ -131,6 +133,42 @@ async fn a_directory_that_does_not_open_is_one_sentence_and_code_2() {
     let (_program, address) = folder.serve(&[]);
     let (_bob, entered) = Person::enter(address, "Bob").await;
     assert_eq!(ids(&entered["history"]).len(), 20, "nothing was changed");
+}
+
+#[tokio::test]
+async fn it_is_not_ready_while_the_log_refuses_what_is_said() {
+    let folder = Folder::new("ready");
+    fs::write(folder.0.join("socket.io.min.js"), "").unwrap();
+    let program = folder.command(&["--client-dir", "."]);
+    // A file may have 64 KiB here: what a disk does that is full.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\""]).arg(program.get_program());
+    limited.args(program.get_args()).current_dir(&folder.0).stdin(Stdio::null());
+    let mut program = Program::of(limited.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let (_, address) = program.listening();
+    assert!(get(&address, "/ready").starts_with("HTTP/1.1 200 "));
+    let answer = loop {
+        // Where a long message has no room any more, a shorter entry may have, and all is well again until the next.
+        let _until_it_is_refused = say_much(address.parse().unwrap()).await;
+        let answer = get(&address, "/ready");
+        if !answer.starts_with("HTTP/1.1 200 ") {
+            break answer;
+        }
+    };
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the disk did not take a write"), "{answer}");
+    assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200 "));
+    program.end("-KILL");
+}
+
+async fn say_much(address: SocketAddr) -> Result<(), ClientError> {
+    let client = Client::dial(address).await?;
+    let socket = client.connect("/chat", json!({ "name": "Ada" })).await?;
+    let (text, before) = ("x".repeat(2000), socket.id().to_owned());
+    for number in 0..100 {
+        let said = json!({ "id": format!("{before}{number}"), "room": "lobby", "text": text });
+        socket.emit_with_ack::<Option<Value>>("message", said).await?;
+    }
+    Ok(())
 }
 
 fn names(people: &Value) -> Vec<String> {

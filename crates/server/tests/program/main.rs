@@ -1,9 +1,10 @@
 //! The program as an operator meets it: its lines, its exit codes, and its end with clients connected.
-//! What it keeps is in `kept`, the commands for that in `store`; the pages are tested in a browser,
+//! What it keeps is in `kept`, the commands for that in `store`, plain HTTP in `history`; the pages are tested in a browser,
 //! elsewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it takes for granted by unwrapping it")]
 
+mod history;
 mod kept;
 mod store;
 mod support;
