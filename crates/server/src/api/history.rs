@@ -95,11 +95,11 @@ fn event(past: &PastEvent) -> serde_json::Result<Event> {
     Ok(Event { position: past.position.number(), name: past.name.to_string(), args: json::args(&past.args)? })
 }
 
-/// The same for the same events: positions never mean another event.
+/// The same for the same events: a position of a log never means another event.
 fn tag(api: &Api, asked: &Asked, events: &[PastEvent]) -> String {
     let from = events.first().map_or(asked.after.unwrap_or_default(), |first| first.position);
     let to = events.last().map_or(Position::ZERO, |last| last.position);
-    format!("\"{}-{from}-{to}\"", api.log)
+    format!("\"{:x}-{from}-{to}\"", api.io.epoch())
 }
 
 /// Whether a field If-None-Match names the tag.

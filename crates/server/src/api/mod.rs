@@ -6,7 +6,6 @@ mod query;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
@@ -25,8 +24,6 @@ pub(crate) struct Api {
     io: Server,
     public: Arc<[PublicRoom]>,
     waiting: Waiting,
-    /// What tells apart two logs in whose entity tags the same positions could stand.
-    log: u64,
 }
 
 impl Api {
@@ -36,9 +33,7 @@ impl Api {
         if !options.public_rooms.is_empty() {
             background.spawn(watch);
         }
-        // Positions of a log in memory begin anew with the program.
-        let log = if options.memory { now_ms() } else { 0 };
-        Self { io: io.clone(), public: options.public_rooms.clone().into(), waiting, log }
+        Self { io: io.clone(), public: options.public_rooms.clone().into(), waiting }
     }
 
     pub(crate) fn router(self) -> Router {
@@ -51,9 +46,4 @@ async fn ready(State(api): State<Api>) -> (StatusCode, String) {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

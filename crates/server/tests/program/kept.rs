@@ -14,8 +14,14 @@ use crate::support::{Folder, Person, Program, get, ids};
 const FIRST: &str = "data/log/0000000001.log";
 
 #[tokio::test]
-async fn what_was_said_is_there_once_and_in_order_after_a_kill() {
-    let folder = Folder::new("kill");
+async fn what_was_said_is_there_once_and_in_order_after_a_restart() {
+    for signal in ["-KILL", "-TERM"] {
+        restart(signal).await;
+    }
+}
+
+async fn restart(signal: &str) {
+    let folder = Folder::new(&format!("restart{signal}"));
     let (program, address) = folder.serve(&[]);
     let (ada, _) = Person::enter(address, "Ada").await;
     let (mut bob, _) = Person::enter(address, "Bob").await;
@@ -25,7 +31,7 @@ async fn what_was_said_is_there_once_and_in_order_after_a_kill() {
     assert_eq!(bob.messages_up_to("a1").await, ["a1"]);
     // On its way; whether it was committed, nobody knows.
     ada.socket.emit("message", json!({ "id": "a4", "room": "lobby", "text": "text of a4" }));
-    program.kill();
+    program.end(signal);
 
     let (_program, address) = folder.serve(&[]);
     let ada = Person::connect(address, ada.socket.comes_back()).await;
