@@ -43,6 +43,13 @@ impl Spec {
         }
     }
 
+    /// The same with one more variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The same with one more argument.
     #[must_use]
     pub fn arg(mut self, arg: &str) -> Self {

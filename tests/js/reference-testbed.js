@@ -3,10 +3,12 @@
 import { createServer } from "node:http";
 
 import { contract } from "./reference/contract.js";
+import { delivery } from "./reference/delivery.js";
 import * as suites from "./reference/suites.js";
 
 const modes = {
   contract,
+  delivery,
   bench: suites.bench,
   "eio4-suite": (http) => suites.engineEcho(http, false),
   "eio3-suite": (http) => suites.engineEcho(http, true),

@@ -1,4 +1,4 @@
-// Reports a test run in few lines: every failure, every test that was skipped, and the counts.
+// Reports a test run in few lines: every failure, every test that was skipped, seeds, and the counts.
 
 /** The reporter, as node --test-reporter wants it. */
 export default async function* report(events) {
@@ -7,7 +7,7 @@ export default async function* report(events) {
       yield `FAILED ${data.file ?? ""}: ${data.name}\n${reason(data.details.error)}\n`;
     } else if (type === "test:pass" && data.skip !== undefined) {
       yield `skipped: ${data.name} (${data.skip || "no reason given"})\n`;
-    } else if (type === "test:diagnostic" && /^(tests|pass|fail|cancelled|skipped|duration_ms) /.test(data.message)) {
+    } else if (type === "test:diagnostic" && /^(seed|tests|pass|fail|cancelled|skipped|duration_ms) /.test(data.message)) {
       yield `# ${data.message}\n`;
     } else if (type === "test:stderr") {
       yield data.message;

@@ -4,7 +4,7 @@
 use crate::run::{cargo, command, run, step, target};
 use crate::{Outcome, option};
 
-const USAGE: &str = "usage: cargo xtask bench --quick [--only LOAD,LOAD] [--rounds N] [--before TESTBED]";
+const USAGE: &str = "usage: cargo xtask bench --quick [--only LOAD,LOAD] [--rounds N] [--before TESTBED] [--data DIR]";
 
 /// Runs the short benchmark against the limit server.
 pub(crate) fn run_bench(arguments: &[&str]) -> Outcome {
@@ -12,7 +12,7 @@ pub(crate) fn run_bench(arguments: &[&str]) -> Outcome {
     let build = ["build", "--release", "--package", "trunkline-bench", "--package", "testbed", "--bins"];
     step("build", || run(cargo().args(build)))?;
     let mut quick = command(target().join("release/quick"));
-    for name in ["--only", "--rounds", "--before"] {
+    for name in ["--only", "--rounds", "--before", "--data"] {
         if let Some(value) = option(rest, name) {
             quick.args([name, value]);
         }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod autobahn;
 mod bench;
 mod check;
+mod faults;
 mod fuzz;
 mod run;
 mod server;
@@ -23,6 +24,10 @@ usage: cargo xtask COMMAND
   check                     format, lints, docs, tidiness, dependencies
   tidy                      of check, the parts that are our own
   test                      check, and every test there is; what CI runs
+  faults [NAME..]           official clients through every fault, or those whose names hold a word
+       [--seeds N]          how many seeds (3), or [--seed S] one of them
+       [--seconds N]        how long each run has load (20)
+       [--at-once N]        how many runs at the same time (4)
   fuzz [TARGET]             libFuzzer on every target, or on one
        [--seconds N]        how long each target runs (600)
   suites --checkout DIR     the Socket.IO project's own suites, from a checkout of its repository
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["tidy"] => check::tidy(),
         ["test"] => test::run(),
+        ["faults", rest @ ..] => faults::run_faults(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["suites", rest @ ..] => suites::run(rest),
         ["autobahn", rest @ ..] => autobahn::run(rest),

@@ -11,6 +11,9 @@ use crate::{Outcome, check, server, tools};
 /// How many test files run at once: they wait more than they compute.
 const FILES_AT_ONCE: &str = "--test-concurrency=4";
 
+/// How many files of fault runs at once; each runs some scenarios at the same time by itself.
+const WORLDS_AT_ONCE: &str = "--test-concurrency=3";
+
 /// Mutations of each parser's corpus: about a minute for all of them in a debug build.
 const FUZZ_ROUNDS: &str = "60000";
 
@@ -31,10 +34,15 @@ pub(crate) fn run() -> Outcome {
     })?;
     step("testbed, release build", || server::build_testbed().map(drop))?;
     step("npm packages", tools::npm_packages)?;
+    step("the codec against npm's parsers", codec_tests)?;
     step("Chromium", tools::chromium)?;
     step("official JavaScript clients, raw wire, browser bundles", || {
         let files = files_ending(&tools::js_folder().join("contract"), ".test.js")?;
         node_tests(files, FILES_AT_ONCE)
+    })?;
+    step("official JavaScript clients through every fault, once", || {
+        let files = files_ending(&tools::js_folder().join("faults"), ".test.js")?;
+        node_tests(files, WORLDS_AT_ONCE)
     })?;
     step("official Python clients", python_tests)?;
     step("the demo pages in two windows", || {
@@ -46,11 +54,21 @@ pub(crate) fn run() -> Outcome {
 }
 
 fn node_tests(files: Vec<PathBuf>, concurrency: &str) -> Outcome {
-    let folder = tools::js_folder();
+    run_tests(&mut node(files, concurrency))
+}
+
+fn node(files: Vec<PathBuf>, concurrency: &str) -> Command {
     let mut node = command("node");
-    node.current_dir(&folder).args(["--test", concurrency, "--test-reporter=./reporter.js"]);
+    node.current_dir(tools::js_folder()).args(["--test", concurrency, "--test-reporter=./reporter.js"]);
     node.args(["--test-reporter-destination=stdout"]).args(files);
-    run_tests(&mut node)
+    node
+}
+
+/// The codec is on the other side of a pipe: a program that reads messages by the line.
+fn codec_tests() -> Outcome {
+    run::run(cargo().args(["build", "--package", "trunkline-proto", "--example", "codec_lines"]))?;
+    let mut node = node(files_ending(&tools::js_folder().join("codec"), ".test.js")?, "--test-concurrency=1");
+    run::run(node.env("CODEC_LINES", run::target().join("debug/examples/codec_lines")))
 }
 
 fn python_tests() -> Outcome {

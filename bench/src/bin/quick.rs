@@ -1,8 +1,9 @@
 //! The short benchmark as a program: every quick load against the limit and the project's testbed, alternately, and the
 //! table of it on standard output. It builds nothing: all programs stand beside it.
 //!
-//! `quick [--ours FILE] [--before FILE] [--only ROW,ROW] [--rounds N]`; `--before` is a testbed of another state of the
-//! tree, which takes its turns beside ours.
+//! `quick [--ours FILE] [--before FILE] [--data DIR] [--only ROW,ROW] [--rounds N]`; `--before` is a testbed of another
+//! state of the tree, which takes its turns beside ours. With `--data` ours runs with recovery as well: in memory, and
+//! with its log in that directory.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ fn run() -> Result<bool, String> {
     let mut options = Options::from_args()?;
     let ours = options.take::<PathBuf>("ours")?;
     let before = options.take::<PathBuf>("before")?;
+    let data = options.take::<String>("data")?;
     let only = options.take::<String>("only")?;
     let rounds = options.take("rounds")?;
     options.finish()?;
@@ -45,7 +47,12 @@ fn run() -> Result<bool, String> {
     let limit = ceiling.name.clone();
     let mut servers = vec![ceiling];
     servers.extend(before.map(|program| Spec::testbed("before", &program)));
-    servers.push(Spec::testbed("trunkline", &ours.unwrap_or_else(|| here.with_file_name("testbed"))));
+    let ours = ours.unwrap_or_else(|| here.with_file_name("testbed"));
+    servers.push(Spec::testbed("trunkline", &ours));
+    if let Some(data) = data {
+        servers.push(Spec::testbed("recovery", &ours).env("RECOVERY", "1"));
+        servers.push(Spec::testbed("durable", &ours).env("DATA_DIR", &data));
+    }
     let mut rows = quick_rows();
     if let Some(only) = only {
         rows.retain(|row| only.split(',').any(|name| name == row.name));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::mutant::Mutant;
 use crate::{ConnKey, Delivery, MemberKey, Position, SocketId, Stay};
 
 impl Delivery {
@@ -11,6 +12,10 @@ impl Delivery {
     pub fn keep(&mut self, member: MemberKey, confirmed: Position) {
         if let Some(found) = self.members.get_live(member) {
             found.confirmed = confirmed;
+            // What it left before it began is not needed any more.
+            if !self.wrong().is(Mutant::KeepSettlesNothing) {
+                self.members.settle_later(member, confirmed);
+            }
         }
     }
 
@@ -20,9 +25,20 @@ impl Delivery {
         self.members.get(member).map_or(Position::ZERO, |member| member.confirmed)
     }
 
-    /// The client has said that it has everything up to `position`.
-    pub fn confirm(&mut self, member: MemberKey, position: Position) {
+    /// A ping leaves for the member's connection, with everything written that it was given: the pong that answers it
+    /// confirms that.
+    pub fn pinged(&mut self, member: MemberKey) {
+        let given = self.given(member);
+        if let Some(found) = self.members.get_live(member) {
+            found.pinged = given;
+        }
+    }
+
+    /// The member's client has answered the last ping of its connection, and with that every one before. One that has its connection since a later
+    /// moment confirms nothing by that.
+    pub fn ponged(&mut self, member: MemberKey) {
         let Some(found) = self.members.get_live(member) else { return };
+        let position = std::mem::take(&mut found.pinged);
         if position > found.confirmed {
             found.confirmed = position;
             self.members.settle_later(member, position);
@@ -34,7 +50,8 @@ impl Delivery {
     #[must_use]
     pub fn given(&self, member: MemberKey) -> Position {
         let Some(found) = self.members.get(member) else { return Position::ZERO };
-        if found.lagging { found.cursor } else { found.cursor.max(self.position) }
+        let lagging = found.lagging && !self.wrong().is(Mutant::GivenIgnoresLag);
+        if lagging { found.cursor } else { found.cursor.max(self.position) }
     }
 
     /// The member's connection is gone. Nothing is given to it; entries that act on members act on it.
@@ -54,11 +71,17 @@ impl Delivery {
     /// The member has a new connection and is owed everything after `from`, by the intervals of its rooms. It lags until
     /// the sweep has served it, or [`Delivery::writable`] finds that there is nothing.
     pub fn attach(&mut self, member: MemberKey, conn: ConnKey, from: Position) {
-        let from = from.min(self.position);
+        let wrong = self.wrong();
+        let from = if wrong.is(Mutant::AttachesAtHead) { self.position } else { from.min(self.position) };
         self.stall(member);
         let Some(found) = self.members.get_live(member) else { return };
         found.away = false;
-        found.conn = conn;
+        if !wrong.is(Mutant::AttachKeepsOld) {
+            found.conn = conn;
+        }
+        if !wrong.is(Mutant::PongOutlivesConnection) {
+            found.pinged = Position::ZERO;
+        }
         // It was stalled: nobody has it in a list by its cursor.
         found.cursor = from;
     }
@@ -69,18 +92,23 @@ impl Delivery {
         self.members.stays(member)
     }
 
-    /// Adds a member that is away, as it was written: it knows what happened up to where the shard stands.
-    pub fn restore(
+    /// Adds a member that is away, as it was written to be after `as_of`. Its time in the namespace begins after `start`.
+    pub(crate) fn restore(
         &mut self,
         ns: &Arc<str>,
         id: SocketId,
-        start: Position,
-        confirmed: Position,
+        as_of: Position,
+        (start, confirmed): (Position, Position),
         stays: &[Stay],
     ) -> MemberKey {
-        let member = self.members.insert(ns, id, ConnKey(u32::MAX), start.max(confirmed));
+        let member = self.members.insert(ns, id, ConnKey(u32::MAX), as_of);
         self.members.seat(member, None, start, Position::MAX);
-        for stay in stays {
+        let wrong = self.wrong();
+        let forgotten = |stay: &&Stay| {
+            wrong.is(Mutant::RestoreForgetsRooms)
+                || (stay.until != Position::MAX && wrong.is(Mutant::RestoreForgetsLeft))
+        };
+        for stay in stays.iter().filter(|stay| !forgotten(stay)) {
             self.members.seat(member, Some(&stay.room), stay.since, stay.until);
         }
         self.detach(member);

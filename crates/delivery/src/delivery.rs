@@ -37,7 +37,8 @@ pub trait Sink {
     }
     /// An entry ends the member: what is after `position` is not for it.
     fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, close: bool);
-    /// The member is in its namespace from this position on: its session begins.
+    /// The member is in its namespace from this position on: its session begins. The caller registers the shard's interest
+    /// in the namespace before it takes the vacated rooms.
     fn began(&mut self, member: MemberKey, position: Position) {
         let _ = (member, position);
     }

@@ -147,21 +147,28 @@ impl Interest {
         }
     }
 
-    /// As [`Interest::route`], for an entry that is now handed to those shards. If it makes sockets join rooms, the
-    /// shards count as interested in these rooms from here on, before they have walked it: the very next entry may be
-    /// for such a room.
+    /// As [`Interest::route`], for an entry that is now handed to those shards. If it makes sockets join rooms, or their
+    /// namespace, the shards count as interested in these from here on, before they have walked it: the very next entry
+    /// may be for such a room.
     pub fn route_entry(&mut self, entry: &Entry) -> ShardSet {
         let shards = self.route(&entry.target);
-        if let Act::Join(rooms) = &entry.act
-            && !shards.is_empty()
-            && !self.wrong.is(Mutant::JoinIsNotPromised)
-        {
-            for room in rooms {
-                let row = self.row(&entry.target.ns, Some(room));
-                shards.iter().for_each(|shard| row.promise(shard, entry.position));
+        match &entry.act {
+            Act::Join(rooms) if !self.wrong.is(Mutant::JoinIsNotPromised) => {
+                rooms.iter().for_each(|room| self.promise(entry, Some(room), shards));
             }
+            Act::Session(session) if session.is_beginning() && !self.wrong.is(Mutant::BeginningIsNotPromised) => {
+                self.promise(entry, None, shards);
+            }
+            _ => {}
         }
         shards
+    }
+
+    fn promise(&mut self, entry: &Entry, room: Option<&Room>, shards: ShardSet) {
+        if !shards.is_empty() {
+            let row = self.row(&entry.target.ns, room);
+            shards.iter().for_each(|shard| row.promise(shard, entry.position));
+        }
     }
 
     /// Rooms and namespaces that some shard has members of (or expects).

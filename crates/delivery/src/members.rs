@@ -43,6 +43,8 @@ pub(crate) struct Member {
     pub(crate) away: bool,
     /// Its client has confirmed everything up to here; the end of time if nobody asks.
     pub(crate) confirmed: Position,
+    /// What the next pong of its connection confirms; zero if no ping went there since it has it.
+    pub(crate) pinged: Position,
     /// Removed while a walk was under way; its seats cover nothing.
     gone: bool,
     seats: SmallVec<[SeatRef; 2]>,
@@ -130,6 +132,7 @@ impl Members {
             lagging: false,
             away: false,
             confirmed: Position::MAX,
+            pinged: Position::ZERO,
             gone: false,
             seats: SmallVec::new(),
         };

@@ -43,6 +43,8 @@ pub enum Mutant {
     JoinDoesNotSplit,
     /// An act that joins registers no interest.
     JoinIsNotPromised,
+    /// A session that begins registers no interest in its namespace.
+    BeginningIsNotPromised,
     /// A room's interest goes despite a later promise.
     RemovesDespitePromise,
     /// A promise stays though it was kept.
@@ -51,6 +53,66 @@ pub enum Mutant {
     PromiseIsNotGivenBack,
     /// A room counts as vacated though somebody has joined it again.
     VacatesWhatIsTakenAgain,
+    /// Closed seats are let go before the client has confirmed what they brought.
+    SettlesBeforeConfirmed,
+    /// Members without a connection are given casts.
+    AwayAreReached,
+    /// Acts do not reach members that are away.
+    ActsPassAway,
+    /// A member that an entry ended while it was away can come back.
+    StaysAfterDisconnect,
+    /// A session that begins is owed what was said before.
+    BeginsBeforeItsEntry,
+    /// Interest in a namespace stays though the session that began was gone.
+    BeginningIsNotGivenBack,
+    /// What was left before a session began stays.
+    KeepSettlesNothing,
+    /// A claim without an offset goes back to the start, whatever is confirmed.
+    ClaimIgnoresConfirmed,
+    /// An offset from before the session counts.
+    ClaimTrustsOffset,
+    /// An offset of another log counts.
+    ClaimTakesOtherLog,
+    /// The application's own offset counts as none.
+    ClaimTakesForeign,
+    /// A session that is not valid any more can be claimed.
+    ClaimTakesNotValid,
+    /// A session can be claimed from another namespace.
+    ClaimTakesOtherNamespace,
+    /// A session is not forgotten when its time is over.
+    ExpiredStays,
+    /// A session that has a connection again is still forgotten.
+    AttachedExpires,
+    /// Over the limit the session that has waited least is forgotten.
+    CrowdsOutNewest,
+    /// A member that comes back misses what was said meanwhile.
+    AttachesAtHead,
+    /// A member that comes back is still reached on its old connection.
+    AttachKeepsOld,
+    /// A member behind counts as given everything.
+    GivenIgnoresLag,
+    /// A pong confirms what was given to the connection before.
+    PongOutlivesConnection,
+    /// A session that was written later than it holds as of misses what came between.
+    RestoreIgnoresAsOf,
+    /// A restored session is in no room.
+    RestoreForgetsRooms,
+    /// A restored session is not owed what was said in rooms that it has left.
+    RestoreForgetsLeft,
+    /// What happened after a session was written is forgotten.
+    RestoreForgetsActs,
+    /// A restored session has confirmed nothing.
+    RestoreForgetsConfirmed,
+    /// What was set after a session was written is forgotten.
+    RestoreForgetsData,
+    /// A session that is over comes back.
+    RestoreIgnoresEnd,
+    /// A session is restored though the log lost what happened to it.
+    RestoreTakesIncomplete,
+    /// A session of another log is restored.
+    RestoreTakesOtherLog,
+    /// A session is restored however old it is.
+    RestoreTakesStale,
 }
 
 /// The wrong that is switched on, if any.
@@ -67,7 +129,7 @@ impl Wrong {
 #[cfg(feature = "mutants")]
 mod switch {
     use super::{Mutant, Wrong};
-    use crate::{Delivery, Interest};
+    use crate::{Delivery, Interest, Sessions};
 
     impl Wrong {
         pub(crate) fn is(self, mutant: Mutant) -> bool {
@@ -83,6 +145,13 @@ mod switch {
     }
 
     impl Interest {
+        /// Switches a wrong on.
+        pub fn mutate(&mut self, mutant: Mutant) {
+            self.wrong = Wrong(Some(mutant));
+        }
+    }
+
+    impl Sessions {
         /// Switches a wrong on.
         pub fn mutate(&mut self, mutant: Mutant) {
             self.wrong = Wrong(Some(mutant));
@@ -111,10 +180,41 @@ mod switch {
             Self::LeaveLeavesNoMark,
             Self::JoinDoesNotSplit,
             Self::JoinIsNotPromised,
+            Self::BeginningIsNotPromised,
             Self::RemovesDespitePromise,
             Self::PromiseOutlivesItsRoom,
             Self::PromiseIsNotGivenBack,
             Self::VacatesWhatIsTakenAgain,
+            Self::SettlesBeforeConfirmed,
+            Self::AwayAreReached,
+            Self::ActsPassAway,
+            Self::StaysAfterDisconnect,
+            Self::BeginsBeforeItsEntry,
+            Self::BeginningIsNotGivenBack,
+            Self::KeepSettlesNothing,
+            Self::ClaimIgnoresConfirmed,
+            Self::ClaimTrustsOffset,
+            Self::ClaimTakesOtherLog,
+            Self::ClaimTakesForeign,
+            Self::ClaimTakesNotValid,
+            Self::ClaimTakesOtherNamespace,
+            Self::ExpiredStays,
+            Self::AttachedExpires,
+            Self::CrowdsOutNewest,
+            Self::AttachesAtHead,
+            Self::AttachKeepsOld,
+            Self::GivenIgnoresLag,
+            Self::PongOutlivesConnection,
+            Self::RestoreIgnoresAsOf,
+            Self::RestoreForgetsRooms,
+            Self::RestoreForgetsLeft,
+            Self::RestoreForgetsActs,
+            Self::RestoreForgetsConfirmed,
+            Self::RestoreForgetsData,
+            Self::RestoreIgnoresEnd,
+            Self::RestoreTakesIncomplete,
+            Self::RestoreTakesOtherLog,
+            Self::RestoreTakesStale,
         ];
     }
 }

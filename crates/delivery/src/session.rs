@@ -28,7 +28,7 @@ pub struct Session {
     pub epoch: u64,
     /// When this was written, in milliseconds since 1970.
     pub written: u64,
-    /// What is written here holds as of this position. Zero: of the entry that holds this.
+    /// What is written here holds as of this position, which is before that of the entry that holds it.
     pub as_of: Position,
     /// The rooms it is in, and those it left whose entries it may still be owed.
     pub rooms: Vec<Stay>,
@@ -46,6 +46,12 @@ pub struct Stay {
 }
 
 impl Session {
+    /// Whether this is its first writing: the entry that holds it is where its socket's time in the namespace begins.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        self.start == Position::ZERO
+    }
+
     /// Bytes of memory that it takes, roughly.
     #[must_use]
     pub fn size(&self) -> usize {

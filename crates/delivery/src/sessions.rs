@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::mutant::{Mutant, Wrong};
 use crate::{Delivery, MemberKey, Offset, Position};
 
 /// Sessions by their private id. Times are milliseconds of the caller's clocks.
@@ -17,6 +18,7 @@ pub struct Sessions {
     by_member: HashMap<MemberKey, Arc<str>>,
     window: u64,
     limit: usize,
+    pub(crate) wrong: Wrong,
 }
 
 /// A session as its shard knows it.
@@ -70,12 +72,33 @@ pub enum Refused {
     Ahead,
 }
 
+impl Refused {
+    /// A word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::OtherNamespace => "other_namespace",
+            Self::NotValid => "not_valid",
+            Self::ForeignOffset => "foreign_offset",
+            Self::Ahead => "ahead",
+        }
+    }
+}
+
 impl Sessions {
     /// No sessions yet. Those without a connection are kept for `window` milliseconds, and at most `limit` of them: over
     /// it the ones that would be forgotten first are.
     #[must_use]
     pub fn new(window: u64, limit: usize) -> Self {
-        Self { kept: HashMap::new(), away: BTreeSet::new(), by_member: HashMap::new(), window, limit }
+        Self {
+            kept: HashMap::new(),
+            away: BTreeSet::new(),
+            by_member: HashMap::new(),
+            window,
+            limit,
+            wrong: Wrong::default(),
+        }
     }
 
     /// A session begins, with a connection.
@@ -120,18 +143,27 @@ impl Sessions {
     /// Why there is nothing to come back to.
     pub fn claim(&self, ask: Ask<'_>, log: u32, delivery: &Delivery, unix: u64) -> Result<Claim, Refused> {
         let kept = self.kept.get(ask.private_id).ok_or(Refused::Unknown)?;
-        if *kept.ns != *ask.ns {
+        if *kept.ns != *ask.ns && !self.wrong.is(Mutant::ClaimTakesOtherNamespace) {
             return Err(Refused::OtherNamespace);
         }
-        if kept.valid_until.is_some_and(|until| until <= unix) {
+        let late = |until| until <= unix && !self.wrong.is(Mutant::ClaimTakesNotValid);
+        if kept.valid_until.is_some_and(late) {
             return Err(Refused::NotValid);
         }
-        let known = kept.start.max(delivery.confirmed(kept.member));
+        let confirmed = delivery.confirmed(kept.member);
+        let known = if self.wrong.is(Mutant::ClaimIgnoresConfirmed) { kept.start } else { kept.start.max(confirmed) };
         let from = match ask.offset {
             None => known,
             Some(text) => {
-                let offset = Offset::parse(text).ok_or(Refused::ForeignOffset)?;
-                if offset.log == log { offset.position.max(known) } else { known }
+                let offset = match Offset::parse(text) {
+                    None if self.wrong.is(Mutant::ClaimTakesForeign) => Offset { log, position: known },
+                    offset => offset.ok_or(Refused::ForeignOffset)?,
+                };
+                match offset.log == log || self.wrong.is(Mutant::ClaimTakesOtherLog) {
+                    true if self.wrong.is(Mutant::ClaimTrustsOffset) => offset.position,
+                    true => offset.position.max(known),
+                    false => known,
+                }
             }
         };
         if from > delivery.position() {
@@ -143,7 +175,9 @@ impl Sessions {
     /// The session has a connection (again).
     pub fn attached(&mut self, member: MemberKey) {
         let Some(id) = self.by_member.get(&member) else { return };
-        if let Some(expires) = self.kept.get_mut(id).and_then(|kept| kept.expires.take()) {
+        if let Some(expires) = self.kept.get_mut(id).and_then(|kept| kept.expires.take())
+            && !self.wrong.is(Mutant::AttachedExpires)
+        {
             self.away.remove(&(expires, id.clone()));
         }
     }
@@ -160,7 +194,8 @@ impl Sessions {
         if self.away.len() <= self.limit {
             return None;
         }
-        let (_, first) = self.away.first()?;
+        let newest = self.wrong.is(Mutant::CrowdsOutNewest);
+        let (_, first) = if newest { self.away.last()? } else { self.away.first()? };
         self.kept.get(first).map(|kept| kept.member)
     }
 
@@ -178,7 +213,11 @@ impl Sessions {
     #[must_use]
     pub fn expired(&self, now: u64) -> Option<MemberKey> {
         let (expires, id) = self.away.first()?;
-        if *expires > now { None } else { self.kept.get(id).map(|kept| kept.member) }
+        if *expires > now || self.wrong.is(Mutant::ExpiredStays) {
+            None
+        } else {
+            self.kept.get(id).map(|kept| kept.member)
+        }
     }
 
     /// When the next session is forgotten.

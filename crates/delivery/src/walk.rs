@@ -66,12 +66,17 @@ impl Delivery {
             Item::Entry(entry) => {
                 debug_assert!(entry.position > self.position, "entries are handed over in log order");
                 self.position = entry.position;
-                if let Act::Join(rooms) = &entry.act {
-                    // Interest in these rooms was promised when the entry was routed; where nobody joined it is given
-                    // back.
-                    for room in rooms {
-                        self.members.give_back(&entry.target.ns, Some(room));
+                // Interest in rooms was promised when the entry was routed; where nobody joined it is given back.
+                match &entry.act {
+                    Act::Join(rooms) => {
+                        rooms.iter().for_each(|room| self.members.give_back(&entry.target.ns, Some(room)));
                     }
+                    Act::Session(session)
+                        if session.is_beginning() && !self.wrong().is(Mutant::BeginningIsNotGivenBack) =>
+                    {
+                        self.members.give_back(&entry.target.ns, None);
+                    }
+                    _ => {}
                 }
             }
             Item::Cast(cast) => sink.cast_done(cast),
@@ -108,7 +113,9 @@ impl Delivery {
         if walk.position > member.until && !wrong.is(Mutant::EndedIsStillNamed) {
             return;
         }
-        if member.away && !walk.item.is_act() {
+        let passed =
+            if walk.item.is_act() { wrong.is(Mutant::ActsPassAway) } else { !wrong.is(Mutant::AwayAreReached) };
+        if member.away && passed {
             return;
         }
         let again = member.stamp == stamp && !wrong.is(Mutant::TwiceInTwoRooms);
@@ -142,8 +149,9 @@ impl Delivery {
         let at = entry.position;
         match &entry.act {
             // The first writing of a session is where its time in the namespace begins.
-            Act::Session(session) if session.as_of == Position::ZERO => {
-                if self.members.sit(member, None, at, false) {
+            Act::Session(session) if session.is_beginning() => {
+                let since = if self.wrong().is(Mutant::BeginsBeforeItsEntry) { Position::ZERO } else { at };
+                if self.members.sit(member, None, since, false) {
                     sink.began(member, at);
                 }
             }
@@ -169,6 +177,7 @@ impl Delivery {
                         sink.ending(member, rooms);
                         sink.disconnect(conn, member, at, *close);
                     }
+                    None if self.wrong().is(Mutant::StaysAfterDisconnect) => {}
                     None => sink.ended_away(member),
                 }
             }

@@ -211,6 +211,12 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// Why appends are refused at the moment, if they are.
     fn trouble(&self) -> Option<String>;
 
+    /// Tells what there is to know about the log's sizes: names of metrics, which begin with `trunkline_log_`, and their
+    /// values now.
+    fn figures(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        let _ = tell;
+    }
+
     /// The newest committed position.
     fn committed(&self) -> Position;
 

@@ -176,6 +176,12 @@ impl Adapter for Memory {
         None
     }
 
+    fn figures(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        let state = self.state();
+        tell("trunkline_log_ring_bytes", state.ring.bytes() as u64);
+        tell("trunkline_log_keys_bytes", state.keys.bytes() as u64);
+    }
+
     fn committed(&self) -> Position {
         self.state().ring.committed()
     }

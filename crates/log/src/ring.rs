@@ -43,6 +43,11 @@ impl Ring {
         self.shown
     }
 
+    /// By [`Entry::size`].
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

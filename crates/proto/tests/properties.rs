@@ -6,7 +6,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 use trunkline_proto::payload;
-use trunkline_proto::ws::{Config, Decoder as WsDecoder, Deflater, Error, Inflater, Item, Opcode, put_masked_frame};
+use trunkline_proto::ws::{
+    Config, Decoder as WsDecoder, Deflater, Error, Inflater, Item, Opcode, WindowBits, put_masked_frame,
+};
 use trunkline_proto::{Args, Body, Codec, Decoder, EnginePacket, Event, Message, Messages, Packet, Parser, Version};
 
 const MAX: usize = 2000;
@@ -52,7 +54,7 @@ fn wire(frames: &[Frame]) -> Vec<u8> {
         let mut payload = frame.payload.clone();
         if frame.deflate && frame.first & 0xc0 == 0xc0 {
             payload.clear();
-            deflater.deflate(&frame.payload, &mut payload);
+            deflater.deflate(WindowBits::MAX, &frame.payload, &mut payload);
         }
         let start = out.len();
         put_masked_frame(&mut out, Opcode::Binary, false, frame.mask, &payload);
@@ -234,7 +236,7 @@ proptest! {
     #[test]
     fn deflating_is_undone_by_inflating(data in prop_oneof![vec(any::<u8>(), 0..5000), ".{0,2000}".prop_map(String::into_bytes)]) {
         let (mut wire, mut out) = (Vec::new(), Vec::new());
-        Deflater::new().deflate(&data, &mut wire);
+        Deflater::new().deflate(WindowBits::MAX, &data, &mut wire);
         prop_assert_eq!(Inflater::new().inflate(&wire, data.len(), &mut out), Ok(()));
         prop_assert_eq!(out, data);
     }

@@ -1,8 +1,8 @@
 //! permessage-deflate: the negotiation and the examples of RFC 7692, limits against bombs, and what cannot be inflated.
 //! Frames without compression are tested elsewhere.
 
-use trunkline_proto::ws::{Config, Decoder, Deflater, Error, Inflater, Item, Opcode};
-use trunkline_proto::ws::{negotiate_deflate, put_masked_frame};
+use trunkline_proto::ws::{Config, Decoder, Deflater, Error, Inflater, Item, Opcode, WindowBits};
+use trunkline_proto::ws::{DeflateAgreement, negotiate_deflate, put_masked_frame};
 
 const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const MASK: [u8; 4] = [1, 2, 3, 4];
@@ -15,16 +15,37 @@ fn offers_are_answered_if_they_can_be_taken() {
         "permessage-deflate; client_max_window_bits",
         "permessage-deflate;client_max_window_bits=10",
         "permessage-deflate ; client_max_window_bits=\"15\" ",
-        "permessage-deflate; server_max_window_bits=15",
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-        "permessage-deflate; server_max_window_bits=10, permessage-deflate",
+        "permessage-deflate; server_max_window_bits=8, permessage-deflate",
+        "permessage-deflate; server_max_window_bits=8; foo, permessage-deflate",
         "permessage-deflate; unknown, permessage-deflate; client_max_window_bits",
         "x-webkit-deflate-frame, permessage-deflate; client_max_window_bits",
         "foo; a=\"b\"; c, permessage-deflate",
         "\tpermessage-deflate",
     ] {
-        assert_eq!(negotiate_deflate(offer).as_deref(), Some(ANSWER), "{offer}");
+        check_answer(offer, ANSWER, WindowBits::MAX);
     }
+}
+
+fn check_answer(offer: &str, answer: &str, window: WindowBits) {
+    let expected = DeflateAgreement { answer: answer.to_owned(), window };
+    assert_eq!(negotiate_deflate(offer), Some(expected), "{offer}");
+}
+
+#[test]
+fn a_window_that_the_client_asks_for_is_granted_and_answered() {
+    for bits in 9..=15 {
+        let (answer, window) = (format!("{ANSWER}; server_max_window_bits={bits}"), WindowBits::new(bits).unwrap());
+        for offer in [
+            format!("permessage-deflate; server_max_window_bits={bits}"),
+            format!("permessage-deflate;client_max_window_bits;server_max_window_bits=\"{bits}\""),
+            format!("permessage-deflate; server_max_window_bits={bits}; client_max_window_bits=9, permessage-deflate"),
+            format!("permessage-deflate; server_max_window_bits=8, {answer}"),
+        ] {
+            check_answer(&offer, &answer, window);
+        }
+    }
+    assert_eq!((WindowBits::new(8), WindowBits::new(16), WindowBits::new(0)), (None, None, None));
 }
 
 #[test]
@@ -39,6 +60,10 @@ fn offers_that_cannot_be_taken_are_not_answered() {
         "permessage-deflate; server_max_window_bits=8",
         "permessage-deflate; server_max_window_bits",
         "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=09",
+        "permessage-deflate; server_max_window_bits=+9",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=8",
         "permessage-deflate; client_max_window_bits=7",
         "permessage-deflate; client_max_window_bits=08",
         "permessage-deflate; client_max_window_bits=16",
@@ -130,7 +155,7 @@ fn what_cannot_be_inflated_is_refused() {
 
 fn deflated(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    Deflater::new().deflate(data, &mut out);
+    Deflater::new().deflate(WindowBits::MAX, data, &mut out);
     out
 }
 
@@ -154,19 +179,63 @@ fn bombs_stop_at_the_limit() {
 fn contexts_are_shared_by_messages_that_know_nothing_of_each_other() {
     let (mut deflater, mut inflater) = (Deflater::new(), Inflater::new());
     let mut first = Vec::new();
-    deflater.deflate(b"the same words, the same words", &mut first);
+    deflater.deflate(WindowBits::MAX, b"the same words, the same words", &mut first);
     let _ = inflater.inflate(&[0x07], MAX, &mut Vec::new());
     for message in [&b""[..], b"x", b"the same words, the same words", &[0; 70_000], &[0xff; 3]] {
         let mut wire = b"kept".to_vec();
-        deflater.deflate(message, &mut wire);
+        deflater.deflate(WindowBits::MAX, message, &mut wire);
         let mut again = Vec::new();
-        deflater.deflate(message, &mut again);
+        deflater.deflate(WindowBits::MAX, message, &mut again);
         assert_eq!(wire[4..], again, "the same data gives the same bytes");
         let mut out = b"kept".to_vec();
         inflater.inflate(&wire[4..], MAX, &mut out).unwrap();
         assert_eq!(out, [b"kept", message].concat());
     }
     let mut later = Vec::new();
-    deflater.deflate(b"the same words, the same words", &mut later);
+    deflater.deflate(WindowBits::MAX, b"the same words, the same words", &mut later);
     assert_eq!(first, later);
+}
+
+/// Noise that stands twice is found again only if the window reaches back over one of it: the length of what comes out
+/// shows how far it reaches.
+#[test]
+fn what_is_deflated_refers_no_further_back_than_its_window() {
+    let mut deflater = Deflater::new();
+    for bits in 9..=15 {
+        let window = WindowBits::new(bits).unwrap();
+        let size = 1_usize << bits;
+        for (len, is_found) in [(size * 3 / 8, true), (size + 1, false)] {
+            let block = noise(len);
+            let twice = [&block[..], &block].concat();
+            let (mut wire, mut out) = (Vec::new(), Vec::new());
+            deflater.deflate(window, &twice, &mut wire);
+            assert_eq!(wire.len() < len * 3 / 2, is_found, "{bits} bits, {len} bytes twice: {}", wire.len());
+            Inflater::new().inflate(&wire, MAX, &mut out).unwrap();
+            assert_eq!(out, twice);
+        }
+    }
+}
+
+/// Bytes without a pattern, always the same ones.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn each_window_has_a_context_of_its_own() {
+    let data = [noise(2000), noise(2000)].concat();
+    let mut deflater = Deflater::new();
+    let mut alone = |bits| {
+        let (window, mut wire) = (WindowBits::new(bits).unwrap(), Vec::new());
+        deflater.deflate(window, &data, &mut wire);
+        wire
+    };
+    let (small, large) = (alone(9), alone(15));
+    assert!(large.len() < small.len());
+    assert_eq!((alone(9), alone(15)), (small, large));
 }

@@ -33,6 +33,7 @@ mod dynamic;
 mod emit;
 mod error;
 mod failures;
+pub mod figures;
 mod handler;
 mod handshake;
 mod history;

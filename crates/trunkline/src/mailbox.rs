@@ -1,6 +1,7 @@
 //! What other threads leave for a shard: items of the log, and commands. The shard takes all of it at the start of a
 //! turn.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -8,6 +9,7 @@ use std::task::Waker;
 use tokio::sync::oneshot;
 use trunkline_delivery::{Item, Position, Room, Target};
 use trunkline_engine::http::Taken;
+use trunkline_proto::ws::WindowBits;
 use trunkline_proto::{EnginePacket, Version};
 
 use crate::handshake::Handshake;
@@ -20,9 +22,18 @@ use crate::shard::{ConnRef, FetchReply, Moving, Private};
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox(Mutex<Tray>);
 
+/// Something that has a place among the entries of the log.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// An entry or a cast.
+    Item(Item),
+    /// What is to be said to single connections behind the casts before it.
+    Late(Vec<(ConnRef, Private)>),
+}
+
 #[derive(Debug, Default)]
 struct Tray {
-    items: Vec<Item>,
+    mail: Vec<Mail>,
     commands: Vec<Command>,
     waker: Option<Waker>,
     closed: bool,
@@ -45,7 +56,7 @@ pub(crate) enum Command {
     /// A WebSocket for a session that polls: asked before the upgrade is answered.
     ProbeBegin { sid: Arc<str>, version: Version, reply: oneshot::Sender<Reply> },
     /// The WebSocket itself.
-    Probe { sid: Arc<str>, stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    Probe { sid: Arc<str>, stream: Taken, leftover: bytes::Bytes, deflate: Option<WindowBits> },
     /// A connection that moves here, to the session that its client comes back to.
     Adopt(Box<Moving>),
     /// A connection that had moved away has ended.
@@ -96,7 +107,7 @@ pub(crate) struct NewSession {
 /// What a new session speaks over.
 pub(crate) enum NewWire {
     Polling(oneshot::Sender<Reply>),
-    WebSocket { stream: Taken, leftover: bytes::Bytes, deflate: bool },
+    WebSocket { stream: Taken, leftover: bytes::Bytes, deflate: Option<WindowBits> },
 }
 
 /// The body of a POST.
@@ -132,7 +143,12 @@ pub(crate) enum Reply {
 impl Mailbox {
     /// Leaves an item; whoever leaves the last one of a batch wakes the shard.
     pub(crate) fn push_item(&self, item: Item) {
-        self.tray().items.push(item);
+        self.tray().mail.push(Mail::Item(item));
+    }
+
+    /// Leaves what is to be said to single connections behind the casts before it.
+    pub(crate) fn push_late(&self, late: Vec<(ConnRef, Private)>) {
+        self.tray().mail.push(Mail::Late(late));
     }
 
     /// Leaves a command and wakes the shard. Dropped, with the reply it holds, if the shard has ended.
@@ -157,16 +173,16 @@ impl Mailbox {
     }
 
     /// Takes what is there. If there is nothing and a waker is given, it is woken when something comes.
-    pub(crate) fn take(&self, items: &mut Vec<Item>, commands: &mut Vec<Command>) {
+    pub(crate) fn take(&self, mail: &mut VecDeque<Mail>, commands: &mut Vec<Command>) {
         let mut tray = self.tray();
-        items.append(&mut tray.items);
+        mail.extend(tray.mail.drain(..));
         commands.append(&mut tray.commands);
     }
 
     /// Whether something is there; if not, the waker is kept.
     pub(crate) fn has_mail(&self, waker: &Waker) -> bool {
         let mut tray = self.tray();
-        let mail = !tray.items.is_empty() || !tray.commands.is_empty();
+        let mail = !tray.mail.is_empty() || !tray.commands.is_empty();
         if !mail && !tray.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             tray.waker = Some(waker.clone());
         }
@@ -177,7 +193,7 @@ impl Mailbox {
         let mut tray = self.tray();
         tray.closed = true;
         let commands = std::mem::take(&mut tray.commands);
-        tray.items.clear();
+        tray.mail.clear();
         drop(tray);
         drop(commands);
     }

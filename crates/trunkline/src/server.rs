@@ -19,6 +19,7 @@ use trunkline_proto::{Parser, Version};
 
 use crate::commit::BatchCommit;
 use crate::dynamic::{Asked, Matcher};
+use crate::figures::Figures;
 use crate::handler::States;
 use crate::handler::dispatch::guarded_call;
 use crate::hub::Hub;
@@ -103,6 +104,7 @@ pub(crate) struct ServerCore {
     gone: tokio::sync::OnceCell<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     tries: Tries,
+    figures: Figures,
 }
 
 /// Options of the server that are not the engine's.
@@ -284,6 +286,7 @@ impl ServerCore {
             gone: tokio::sync::OnceCell::new(),
             threads: Mutex::default(),
             tries: Tries::default(),
+            figures: Figures::new(),
         }
     }
 
@@ -328,6 +331,10 @@ impl ServerCore {
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub(crate) fn tries(&self) -> &Tries {
@@ -400,8 +407,10 @@ impl ServerCore {
     pub(crate) fn count_connection(&self, opened: bool) {
         if opened {
             self.connections.fetch_add(1, Ordering::Relaxed);
+            self.figures.connections.increment(1.0);
         } else {
             self.connections.fetch_sub(1, Ordering::Relaxed);
+            self.figures.connections.decrement(1.0);
         }
     }
 
@@ -420,20 +429,26 @@ impl ServerCore {
         let ready = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let commit = Arc::new(BatchCommit::default());
         match ready {
-            Poll::Ready(result) => {
-                self.hub.distribute(None);
-                commit.resolve(result);
-            }
+            Poll::Ready(result) => self.appended_from_outside(&commit, result),
             Poll::Pending => {
                 let (server, commit) = (self.clone(), commit.clone());
                 self.mailbox(0).send(Command::Drive(Box::pin(async move {
                     let result = append.await;
-                    server.hub.distribute(None);
-                    commit.resolve(result);
+                    server.appended_from_outside(&commit, result);
                 })));
             }
         }
         commit
+    }
+
+    fn appended_from_outside(&self, commit: &BatchCommit, result: Result<Appended, AppendError>) {
+        match &result {
+            Ok(Appended::New(positions)) => self.figures.appended.increment(positions.len() as u64),
+            Ok(Appended::Known(_)) => {}
+            Err(_) => self.figures.failed.increment(1),
+        }
+        self.hub.distribute(None);
+        commit.resolve(result);
     }
 
     /// Sends a cast behind what this thread has emitted before.

@@ -26,7 +26,7 @@ use crate::mailbox::Command;
 use crate::namespace::NamespaceCore;
 use crate::operator::{Broadcast, IntoRooms};
 use crate::server::ServerCore;
-use crate::shard::{ConnRef, Private};
+use crate::shard::{ConnRef, Private, VolatileEvent};
 use crate::{AckError, Commit, EmitError, Handshake, Namespace};
 
 /// A client in one namespace.
@@ -314,7 +314,8 @@ impl Socket {
     }
 
     pub(crate) fn send_volatile(&self, event: Event, compress: bool) {
-        self.send_private(Private::Volatile { ns: self.namespace_name().clone(), event, compress });
+        let volatile = VolatileEvent { ns: self.namespace_name().clone(), event, compress };
+        self.send_private(Private::Volatile(Box::new(volatile)));
     }
 
     /// Sends an event that asks for an answer, behind everything emitted before.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use trunkline::proto::ws::{self, Item, Opcode};
+use trunkline::proto::ws::{self, Item, Opcode, WindowBits};
 
 use crate::settings::{Refused, Settings};
 
@@ -44,18 +44,18 @@ async fn serve(mut stream: TcpStream, deflate: bool) -> std::io::Result<()> {
     let Some(key) = header("sec-websocket-key") else {
         return stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
     };
-    let extension =
+    let agreement =
         header("sec-websocket-extensions").filter(|_| deflate).and_then(|offer| ws::negotiate_deflate(&offer));
     let mut answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {}\r\n",
         ws::accept_key(&key)
     );
-    if let Some(extension) = &extension {
-        answer.push_str(&format!("sec-websocket-extensions: {extension}\r\n"));
+    if let Some(agreement) = &agreement {
+        answer.push_str(&format!("sec-websocket-extensions: {}\r\n", agreement.answer));
     }
     answer.push_str("\r\n");
     stream.write_all(answer.as_bytes()).await?;
-    echo(stream, rest, extension.is_some()).await
+    echo(stream, rest, agreement.map(|agreement| agreement.window)).await
 }
 
 async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
@@ -71,8 +71,8 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<(String, Ve
     }
 }
 
-async fn echo(mut stream: TcpStream, mut chunk: Vec<u8>, deflate: bool) -> std::io::Result<()> {
-    let config = ws::Config { role_server: true, max_message: MAX_MESSAGE, deflate };
+async fn echo(mut stream: TcpStream, mut chunk: Vec<u8>, deflate: Option<WindowBits>) -> std::io::Result<()> {
+    let config = ws::Config { role_server: true, max_message: MAX_MESSAGE, deflate: deflate.is_some() };
     let (mut decoder, mut inflater, mut deflater) =
         (ws::Decoder::new(config), ws::Inflater::new(), ws::Deflater::new());
     let mut out = Vec::new();
@@ -103,11 +103,11 @@ async fn echo(mut stream: TcpStream, mut chunk: Vec<u8>, deflate: bool) -> std::
 }
 
 /// Answers one item. True after a close frame.
-fn answer(item: Item, deflate: bool, deflater: &mut ws::Deflater, out: &mut Vec<u8>) -> bool {
+fn answer(item: Item, deflate: Option<WindowBits>, deflater: &mut ws::Deflater, out: &mut Vec<u8>) -> bool {
     let mut message = |opcode, payload: &[u8]| {
-        if deflate {
+        if let Some(window) = deflate {
             let mut deflated = Vec::new();
-            deflater.deflate(payload, &mut deflated);
+            deflater.deflate(window, payload, &mut deflated);
             ws::put_frame(out, opcode, true, &deflated);
         } else {
             ws::put_frame(out, opcode, false, payload);

@@ -1,5 +1,6 @@
 // What WebSocket frames and handshakes get: sessions over WebSocket, close codes, limits, deflate. Raw frames; no client library.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 
 import WebSocket from "ws";
@@ -198,6 +199,27 @@ describe("permessage-deflate", () => {
       assert.equal(await session.next(), packet);
     }
     session.end();
+  });
+
+  test("a broadcast keeps to the window of each client that gets it", async () => {
+    const { port } = await server({ WS_DEFLATE: "1" });
+    const sessions = [];
+    for (const bits of [9, 12, 15]) {
+      const websocket = { perMessageDeflate: { serverMaxWindowBits: bits } };
+      const session = await WebSocketSession.open(port, { websocket });
+      // A client that wants fewer bits fails the connection if the answer does not say so.
+      assert.match(session.socket.extensions, /permessage-deflate/);
+      await session.join();
+      sessions.push(session);
+    }
+    // Each sentence stands twice, further apart than the smallest window and, the second time, than the middle one.
+    const sentences = Array.from({ length: 300 }, (_, i) => createHash("sha256").update(`${i}`).digest("hex"));
+    const data = [[...sentences.slice(0, 30), ...sentences.slice(0, 30), ...sentences, ...sentences].join(" ")];
+    await sessions[0].send(`420["cast",${JSON.stringify({ from: "server", event: "to-all", data })}]`);
+    for (const session of sessions) {
+      assert.equal(await session.next(), `42["to-all",${JSON.stringify(data).slice(1)}`);
+      session.end();
+    }
   });
 
   test("the limit holds for what a compressed message becomes", async () => {

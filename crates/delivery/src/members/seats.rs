@@ -108,7 +108,9 @@ impl Members {
             // needs them until its client has confirmed what they brought.
             let Some(member) = self.get(key) else { continue };
             if !member.lagging || self.wrong.is(Mutant::SettlesWhileLagging) {
-                self.settle(key, passed.min(member.confirmed));
+                let confirmed =
+                    if self.wrong.is(Mutant::SettlesBeforeConfirmed) { Position::MAX } else { member.confirmed };
+                self.settle(key, passed.min(confirmed));
             }
         }
     }

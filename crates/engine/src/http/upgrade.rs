@@ -40,8 +40,8 @@ pub enum Taken {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
-    /// permessage-deflate, without context takeover in both directions.
-    pub deflate: bool,
+    /// permessage-deflate, without context takeover in both directions: the window of what is sent.
+    pub deflate: Option<ws::WindowBits>,
 }
 
 /// Returns whether a request asks for a WebSocket, well-formed or not. Upgrades to anything else (`h2c`) are ignored.
@@ -56,8 +56,9 @@ pub fn is_upgrade(parts: &Parts) -> bool {
 /// opens a session.
 #[must_use]
 pub fn switching_protocols(config: &Config, parts: &Parts, initial: bool) -> (Response<Body>, Negotiated) {
-    let extensions = config.per_message_deflate.and_then(|_| negotiate_deflate(&parts.headers));
-    let negotiated = Negotiated { deflate: extensions.is_some() };
+    let agreed = config.per_message_deflate.and_then(|_| negotiate_deflate(&parts.headers));
+    let (extensions, deflate) = agreed.unzip();
+    let negotiated = Negotiated { deflate };
     let key = parts.headers.get(SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
     let accept = HeaderValue::try_from(ws::accept_key(key.unwrap_or_default())).ok();
 
@@ -144,11 +145,11 @@ fn take_tcp(stream: TcpStream, read_ahead: &Bytes) -> (Taken, Bytes) {
     }
 }
 
-fn negotiate_deflate(headers: &HeaderMap) -> Option<HeaderValue> {
+fn negotiate_deflate(headers: &HeaderMap) -> Option<(HeaderValue, ws::WindowBits)> {
     let lines = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
     let offers: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-    let answer = ws::negotiate_deflate(&offers.join(", "))?;
-    HeaderValue::try_from(answer).ok()
+    let agreement = ws::negotiate_deflate(&offers.join(", "))?;
+    Some((HeaderValue::try_from(agreement.answer).ok()?, agreement.window))
 }
 
 /// The first subprotocol that is offered: browsers fail a connection whose offer is not taken up.

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use trunkline_engine::config::{Config, DeflateOptions};
 use trunkline_engine::http::{Taken, serve_connection, switching_protocols};
+use trunkline_proto::ws::WindowBits;
 
 use crate::support::{Server, UPGRADE, answer_incoming, config, head, read_head};
 
@@ -157,12 +158,12 @@ async fn a_pipe_comes_out_boxed_with_what_was_read_ahead() {
     assert_eq!(&answer, b"to you");
 }
 
-fn answered(config: &Config, more: &[&str]) -> (HeaderMap, bool) {
+fn answered(config: &Config, more: &[&str]) -> (HeaderMap, Option<u8>) {
     let headers: Vec<&str> = UPGRADE.iter().chain(more).copied().collect();
     let parts = head("GET", "/socket.io/?EIO=4&transport=websocket", &headers);
     let (response, negotiated) = switching_protocols(config, &parts, true);
     assert_eq!(response.status(), 101);
-    (response.into_parts().0.headers, negotiated.deflate)
+    (response.into_parts().0.headers, negotiated.deflate.map(WindowBits::get))
 }
 
 #[test]
@@ -187,17 +188,24 @@ fn the_first_subprotocol_is_echoed() {
 fn deflate_is_negotiated_only_when_it_is_on() {
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
     let (headers, deflate) = answered(&Config::default(), &[offer]);
-    assert!(!deflate && headers.get("sec-websocket-extensions").is_none());
+    assert!(deflate.is_none() && headers.get("sec-websocket-extensions").is_none());
     let on = config(|c| c.per_message_deflate = Some(DeflateOptions::default()));
     let (headers, deflate) = answered(&on, &[offer]);
-    assert!(deflate);
+    assert_eq!(deflate, Some(15));
     let answer = headers["sec-websocket-extensions"].to_str().unwrap();
     assert!(answer.starts_with("permessage-deflate"), "{answer}");
     assert!(answer.contains("server_no_context_takeover"), "{answer}");
     assert!(answer.contains("client_no_context_takeover"), "{answer}");
+    let offers = [
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10, permessage-deflate",
+    ];
+    let (headers, deflate) = answered(&on, &offers);
+    assert_eq!(deflate, Some(10));
+    assert!(headers["sec-websocket-extensions"].to_str().unwrap().ends_with("; server_max_window_bits=10"));
     for other in ["Sec-WebSocket-Extensions: constructor", "Sec-WebSocket-Extensions: ,;,;=", "X-Y: z"] {
         let (headers, deflate) = answered(&on, &[other]);
-        assert!(!deflate && headers.get("sec-websocket-extensions").is_none(), "{other}");
+        assert!(deflate.is_none() && headers.get("sec-websocket-extensions").is_none(), "{other}");
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Cache {
     bytes: usize,
     clock: u64,
     blocks: HashMap<(u64, u64, u64), Cached>,
+    /// Blocks that were not here.
+    pub(crate) missed: u64,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ struct Cached {
 
 impl Cache {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: 0, clock: 0, blocks: HashMap::new() }
+        Self { bytes_max, bytes: 0, clock: 0, blocks: HashMap::new(), missed: 0 }
     }
 
     /// The entries of a block, read unless they are here.
@@ -86,6 +88,7 @@ impl Cache {
             cached.used = self.clock;
             return Ok(cached.entries.clone());
         }
+        self.missed += 1;
         let mut read = Vec::new();
         read_records(place, |_| true, |_, _, entries| read.extend(entries.into_iter().map(Arc::new)))?;
         let bytes = read.iter().map(|entry| entry.size()).sum();

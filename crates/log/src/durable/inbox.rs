@@ -57,6 +57,11 @@ impl<T> Inbox<T> {
         Ok(())
     }
 
+    /// What waits.
+    pub(crate) fn weight(&self) -> usize {
+        self.lock().weight
+    }
+
     /// Everything that is there, waiting for something at most this long. `false` when it is closed.
     pub(crate) fn take_all(&self, into: &mut VecDeque<T>, wait: Duration) -> bool {
         let mut queue = self.lock();

@@ -17,10 +17,12 @@ mod group;
 mod inbox;
 mod janitor;
 mod meta;
+mod open;
 mod options;
 mod promise;
 mod reader;
 mod record;
+mod recover;
 mod repair;
 mod retention;
 mod segment;
@@ -36,6 +38,7 @@ use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
@@ -65,6 +68,28 @@ use writer::{Parts, Writer, ring_limits};
 pub struct Durable {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// How a store stands, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DurableStats {
+    /// Segments on the disk.
+    pub segments: usize,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// The oldest entry that can be read, or the next one to come.
+    pub oldest: Position,
+    /// Bytes of recent entries in memory.
+    pub ring_bytes: usize,
+    /// Bytes of keys and their answers.
+    pub keys_bytes: usize,
+    /// Bytes of appends that wait for the writer.
+    pub queued_bytes: usize,
+    /// Writes that succeeded; each held all that waited.
+    pub writes: u64,
+    /// Blocks of segments that were read for those behind the ring, and were in no cache.
+    pub blocks_read: u64,
 }
 
 impl Durable {
@@ -104,6 +129,23 @@ impl Durable {
         let shared = Arc::new(Shared::new(options, meta.epoch, state, keys));
         let spawned = Self::spawn(shared, storage, (meta, lock, open));
         spawned.map_err(OpenError::io("cannot start a thread"))
+    }
+
+    /// How the store stands.
+    #[must_use]
+    pub fn stats(&self) -> DurableStats {
+        let keys_bytes = self.shared.keys().bytes();
+        let state = self.shared.state();
+        DurableStats {
+            segments: state.segments.len(),
+            bytes: state.bytes,
+            oldest: state.oldest(),
+            ring_bytes: state.ring.bytes(),
+            keys_bytes,
+            queued_bytes: self.shared.jobs.weight(),
+            writes: self.shared.writes.load(Ordering::Relaxed),
+            blocks_read: self.shared.blocks_read.load(Ordering::Relaxed),
+        }
     }
 
     fn spawn(
@@ -225,6 +267,17 @@ impl Adapter for Durable {
 
     fn trouble(&self) -> Option<String> {
         self.shared.state().trouble.clone()
+    }
+
+    fn figures(&self, tell: &mut dyn FnMut(&'static str, u64)) {
+        let stats = self.stats();
+        tell("trunkline_log_segments", stats.segments as u64);
+        tell("trunkline_log_disk_bytes", stats.bytes);
+        tell("trunkline_log_ring_bytes", stats.ring_bytes as u64);
+        tell("trunkline_log_keys_bytes", stats.keys_bytes as u64);
+        tell("trunkline_log_queued_bytes", stats.queued_bytes as u64);
+        tell("trunkline_log_writes", stats.writes);
+        tell("trunkline_log_blocks_read", stats.blocks_read);
     }
 
     fn committed(&self) -> Position {

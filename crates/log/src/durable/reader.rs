@@ -2,6 +2,7 @@
 //! other, so that questions for the same place are answered by one read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use trunkline_delivery::{Entry, Position};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(shared: &Shared) {
             Asked::History(query, promise) => promise.keep(reader.history(&query)),
             Asked::Acts(promise) => promise.keep(reader.acts()),
         }
+        shared.blocks_read.store(reader.cache.missed, Ordering::Relaxed);
     }
 }
 
@@ -120,7 +122,9 @@ impl Reader<'_> {
     fn acts(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
         let since = {
             let state = self.shared.state();
-            let newest = state.segments.back().map_or(0, |segment| segment.index.last_ms);
+            // Of a record: a segment without any was begun after whatever the server was down for.
+            let newest = state.segments.iter().rev().find_map(|segment| segment.index.blocks.last());
+            let newest = newest.map_or(0, |block| block.last_ms);
             newest.saturating_sub(millis(state.keep.entries))
         };
         let mut acts = Vec::new();

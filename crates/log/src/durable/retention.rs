@@ -38,7 +38,7 @@ impl Writer {
     }
 
     /// The oldest segment, if it is to go.
-    fn candidate(&self) -> Option<(u64, u64)> {
+    fn candidate(&mut self) -> Option<(u64, u64)> {
         let now_ms = self.now().ms;
         let state = self.shared.state();
         let oldest = state.segments.front().filter(|_| state.segments.len() > 1)?;

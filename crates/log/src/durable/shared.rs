@@ -2,6 +2,7 @@
 //! Its locks are held for moments; files are touched by the threads alone.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use trunkline_delivery::Position;
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     keys: Mutex<Keys>,
     pub(crate) jobs: Inbox<Job>,
     pub(crate) reads: Inbox<Asked>,
+    /// How often the disk was written to, and blocks were read from it.
+    pub(crate) writes: AtomicU64,
+    pub(crate) blocks_read: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -63,7 +67,16 @@ impl Shared {
         /// Reads that wait. Each is a caller that waits as well, so this is met by thousands of laggards at once only.
         const READS_MAX: usize = 10_000;
         let jobs = Inbox::new(options.queue_bytes);
-        Self { options, epoch, state: Mutex::new(state), keys: Mutex::new(keys), jobs, reads: Inbox::new(READS_MAX) }
+        Self {
+            options,
+            epoch,
+            state: Mutex::new(state),
+            keys: Mutex::new(keys),
+            jobs,
+            reads: Inbox::new(READS_MAX),
+            writes: AtomicU64::new(0),
+            blocks_read: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

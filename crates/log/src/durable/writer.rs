@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,11 +15,11 @@ use super::group::{Group, Now};
 use super::inbox::Inbox;
 use super::janitor::Chore;
 use super::meta::Meta;
+use super::open::{Clock, Open, unavailable};
 use super::options::millis;
-use super::segment::{SEGMENT_HEADER, Segment};
+use super::segment::Segment;
 use super::shared::{Job, Shared};
-use super::start::{Before, begin, settle};
-use super::storage::{LockGuard, Storage, StoredFile};
+use super::storage::{LockGuard, Storage};
 use crate::AppendError;
 use crate::ring::RingLimits;
 
@@ -28,53 +29,18 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) shared: Arc<Shared>,
-    storage: Arc<dyn Storage>,
+    pub(super) storage: Arc<dyn Storage>,
     pub(super) chores: Arc<Inbox<Chore>>,
     janitor: Option<JoinHandle<()>>,
     meta: Meta,
     lock: Option<Box<dyn LockGuard>>,
-    open: Open,
-    /// Times of records do not go back.
-    last_ms: u64,
+    pub(super) open: Open,
+    clock: Clock,
     /// A sync failed: what the disk has is unknown, and nothing can be promised any more.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
     /// How far the keys were looked through for those that the oldest segment holds, which is to go.
     pub(super) looked: u64,
-    buffer: Vec<u8>,
-}
-
-/// The open segment, as it is written.
-#[derive(Debug)]
-struct Open {
-    number: u64,
-    file: Arc<dyn StoredFile>,
-    created_ms: u64,
-    end: u64,
-    next: Position,
-    /// What stands behind `end` is of a write that failed.
-    ragged: bool,
-}
-
-impl Open {
-    fn of(segment: &Segment) -> Self {
-        Self {
-            number: segment.number(),
-            file: segment.file.clone(),
-            created_ms: segment.header.created_ms,
-            end: segment.index.end,
-            next: segment.index.next,
-            ragged: false,
-        }
-    }
-
-    /// Cuts off what a write that failed has left.
-    fn mend(&mut self) -> io::Result<()> {
-        if self.ragged {
-            self.file.truncate(self.end)?;
-            self.ragged = false;
-        }
-        Ok(())
-    }
+    pub(super) buffer: Vec<u8>,
 }
 
 /// What a writer works on.
@@ -119,7 +85,7 @@ impl Writer {
             janitor: Some(janitor),
             meta,
             lock: Some(lock),
-            last_ms: open.index.last_ms,
+            clock: Clock::new(open.index.last_ms),
             open: Open::of(&open),
             failed: None,
             looked: 0,
@@ -166,8 +132,8 @@ impl Writer {
         }
     }
 
-    pub(super) fn now(&self) -> Now {
-        Now { ms: self.storage.now_ms().max(self.last_ms), next: self.open.next }
+    pub(super) fn now(&mut self) -> Now {
+        Now { ms: self.clock.at(self.storage.now_ms()), next: self.open.next }
     }
 
     /// An empty group, in the buffer of the one before.
@@ -180,8 +146,10 @@ impl Writer {
     /// Writes a group and shows what is in it.
     pub(super) fn commit(&mut self, mut group: Group) -> Result<(), AppendError> {
         let bytes = std::mem::take(&mut group.bytes);
-        let written = if bytes.is_empty() { Ok(()) } else { self.write(&bytes) };
+        // What needs no write does not show that the disk takes one.
+        let written = if bytes.is_empty() { self.check_failed() } else { self.write(&bytes) };
         match &written {
+            Ok(()) if bytes.is_empty() => {}
             Ok(()) => self.show(group),
             Err(error) => self.note_trouble(error),
         }
@@ -189,7 +157,7 @@ impl Writer {
         written
     }
 
-    fn give_back(&mut self, bytes: Vec<u8>) {
+    pub(super) fn give_back(&mut self, bytes: Vec<u8>) {
         /// A buffer that one large write needed is not kept.
         const KEPT: usize = 8 << 20;
         if bytes.capacity() <= KEPT {
@@ -210,6 +178,7 @@ impl Writer {
             self.open.file.sync().map_err(|error| self.fail(&error))?;
         }
         self.open.end += bytes.len() as u64;
+        self.shared.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -218,7 +187,7 @@ impl Writer {
     }
 
     /// A sync failed. Asking again could succeed without the data being there: the kernel may have given it up.
-    fn fail(&mut self, error: &io::Error) -> AppendError {
+    pub(super) fn fail(&mut self, error: &io::Error) -> AppendError {
         let why = format!("a sync of the disk failed ({error}): nothing is written any more, restart the process");
         tracing::error!("{why}");
         self.open.ragged = true;
@@ -246,7 +215,6 @@ impl Writer {
         }
         if let Some(last) = group.records.last() {
             self.open.next = last.header.next();
-            self.last_ms = last.header.time_ms;
         }
         let mut state = self.shared.state();
         if state.trouble.take().is_some() {
@@ -270,53 +238,6 @@ impl Writer {
         let waiting = state_ref.ring.take_waiting();
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
-    }
-
-    /// Begins the next segment if the open one is full or old.
-    fn roll(&mut self) -> Result<(), AppendError> {
-        let now_ms = self.now().ms;
-        let options = &self.shared.options;
-        let old = now_ms.saturating_sub(self.open.created_ms) >= millis(options.segment_age);
-        let due = self.open.end > SEGMENT_HEADER as u64 && (self.open.end >= options.segment_bytes || old);
-        if !due || self.failed.is_some() {
-            return Ok(());
-        }
-        self.begin_next(now_ms).inspect_err(|error| self.note_trouble(error))
-    }
-
-    fn begin_next(&mut self, now_ms: u64) -> Result<(), AppendError> {
-        self.open.mend().map_err(unavailable("a write that failed could not be cut off"))?;
-        let (before, synced) = {
-            let state = self.shared.state();
-            let Some(open) = state.segments.back() else { return Ok(()) };
-            (Before::of(open), state.synced)
-        };
-        let next = begin(&*self.storage, before, synced, now_ms).map_err(unavailable("no segment can be begun"))?;
-        if self.shared.options.fsync {
-            settle(&*self.storage, &next).map_err(|error| self.fail(&error))?;
-        }
-        let sealed = std::mem::replace(&mut self.open, Open::of(&next));
-        let mut footer = std::mem::take(&mut self.buffer);
-        footer.clear();
-        if let Some(segment) = self.shared.state().segments.back() {
-            segment.index.put_footer(&mut footer);
-        }
-        let written = sealed.file.write_at(&footer, sealed.end);
-        if written.is_err() {
-            // A segment without a footer is read as a whole at the next start; that is all.
-            let _best_effort = sealed.file.truncate(sealed.end);
-        }
-        let mut state = self.shared.state();
-        let grown = if written.is_ok() { footer.len() as u64 } else { 0 };
-        if let Some(segment) = state.segments.back_mut() {
-            segment.size += grown;
-        }
-        state.bytes += grown + next.size;
-        state.segments.push_back(next);
-        drop(state);
-        self.give_back(footer);
-        let _only_slower = self.chores.push(Chore::Sync(sealed.number, sealed.file), 1);
-        Ok(())
     }
 
     /// What is due with time: `true` if there is more of it.
@@ -377,8 +298,4 @@ impl Writer {
 
 pub(super) fn ring_limits(shared: &Shared) -> RingLimits {
     RingLimits { entries: usize::MAX, bytes: shared.options.ring_bytes }
-}
-
-fn unavailable(what: &'static str) -> impl FnOnce(io::Error) -> AppendError {
-    move |error| AppendError::Unavailable(format!("{what}: {error}"))
 }

@@ -1,6 +1,7 @@
 //! The conformance kit on real files and on the simulated disk, with a ring that holds everything and one that holds next to
 //! nothing.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ fn small_ring(fsync: bool) -> DurableOptions {
 #[test]
 fn the_store_conforms_on_files() {
     for options in [DurableOptions::default(), small_ring(false), small_ring(true)] {
+        let (dir, number) = (folder(), Cell::new(0));
         finish(kit::conforms(async || {
-            Arc::new(Durable::open(folder(), options.clone()).expect("an empty folder")) as Arc<dyn Adapter>
+            number.set(number.get() + 1);
+            let log = Durable::open(dir.join(number.get().to_string()), options.clone());
+            Arc::new(log.expect("an empty folder")) as Arc<dyn Adapter>
         }));
     }
 }
@@ -36,6 +40,7 @@ fn the_store_conforms_on_the_simulated_disk() {
 fn the_store_forgets_what_is_over() {
     let keep = Keep { entries: Duration::ZERO, keys: Duration::ZERO };
     let options = DurableOptions { max_bytes: 2000, keep, segment_bytes: 200, ..small_ring(false) };
-    let log = Durable::open(folder(), options).expect("an empty folder");
+    let dir = folder();
+    let log = Durable::open(&dir, options).expect("an empty folder");
     finish(kit::forgets(&log, 30));
 }

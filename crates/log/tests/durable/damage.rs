@@ -100,6 +100,21 @@ fn one_flipped_bit_is_never_silent() {
 }
 
 #[test]
+fn what_a_later_write_stands_behind_is_damage_after_a_restart_of_the_machine_as_well() {
+    let machine = Machine::new(1);
+    let options = DurableOptions { fsync: true, ..DurableOptions::default() };
+    let log = open(&machine, options.clone()).expect("an empty disk");
+    for name in ["a", "b", "c"] {
+        append(&log, events(&[name])).expect("the disk takes it");
+    }
+    drop(log);
+    machine.with_file("0000000001.log", |bytes| bytes[64 + 45] ^= 1);
+    machine.reboot();
+    let Err(OpenError::Damaged(damage)) = open(&machine, options) else { panic!("it was synced") };
+    assert_eq!((damage.file.as_str(), damage.offset), ("0000000001.log", 64));
+}
+
+#[test]
 fn a_missing_segment_is_damage() {
     let (machine, ..) = written(1);
     machine.forget("0000000002.log");

@@ -125,7 +125,8 @@ fn keys_have_a_bound() {
 #[test]
 fn old_pages_are_read_while_segments_come_and_go() {
     let options = DurableOptions { max_bytes: 60_000, segment_bytes: 2000, ..options(0, 0) };
-    let log = Arc::new(Durable::open(folder(), options).expect("an empty folder"));
+    let dir = folder();
+    let log = Arc::new(Durable::open(&dir, options).expect("an empty folder"));
     let reader = {
         let log = log.clone();
         std::thread::spawn(move || {
@@ -165,12 +166,16 @@ fn readers_at_one_place_cost_one_read() {
     let machine = Machine::new(1);
     let log = open(&machine, DurableOptions { max_bytes: 1 << 30, ..options(0, 0) }).expect("an empty disk");
     fill(&log, 30);
+    assert_eq!((log.stats().writes, log.stats().blocks_read), (30, 0));
     let before = machine.reads();
     let limit = PageLimit { entries: 2, bytes: 1 << 20 };
     for _ in 0..100 {
         assert_eq!(finish(log.read(Position::new(3), limit)).expect("it is kept").entries.len(), 2);
     }
     assert!(machine.reads() - before <= 2, "{} reads", machine.reads() - before);
+    let stats = log.stats();
+    assert_eq!((stats.oldest, stats.keys_bytes, stats.queued_bytes), (Position::new(1), 0, 0));
+    assert!(stats.blocks_read <= 2 && stats.segments > 2 && stats.bytes > 300, "{stats:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What all tests of the store need: waiting for futures, folders, batches, and reading everything back.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,13 +37,37 @@ pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// A folder that is removed with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for Folder {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A folder that no other test has, empty.
-pub(crate) fn folder() -> PathBuf {
+pub(crate) fn folder() -> Folder {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("durable-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the test");
-    folder
+    Folder(folder)
 }
 
 pub(crate) fn open(machine: &Machine, options: DurableOptions) -> Result<Durable, OpenError> {

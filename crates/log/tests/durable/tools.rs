@@ -58,6 +58,23 @@ fn damage_is_reported_with_its_place() {
 }
 
 #[test]
+fn a_footer_that_a_crash_has_torn_is_no_damage() {
+    let dir = folder();
+    let log = Durable::open(&dir, options()).expect("an empty folder");
+    fill(&log, 30);
+    drop(log);
+    let path = dir.join("0000000002.log");
+    let bytes = fs::read(&path).expect("it is there");
+    fs::write(&path, &bytes[..bytes.len() - 20]).expect("it is ours");
+    let reports = verify(&dir).expect("it can be read");
+    assert!(reports.iter().all(|report| report.damage.is_none()), "{reports:?}");
+    assert_eq!(inspect(&dir).expect("it is sound").events, 60);
+    assert!(entries(&dir, Position::ZERO).expect("a directory").all(|stored| stored.is_ok()));
+    let log = Durable::open(&dir, options()).expect("it is made again");
+    assert_eq!(names(&log).expect("it is all kept").len(), 60);
+}
+
+#[test]
 fn entries_are_followed_while_they_are_written() {
     let dir = folder();
     let log = Durable::open(&dir, options()).expect("an empty folder");
@@ -78,7 +95,8 @@ fn entries_are_followed_while_they_are_written() {
 
 #[test]
 fn a_backup_of_a_running_log_opens_as_one_of_its_own() {
-    let (dir, to) = (folder(), folder().join("copy"));
+    let (dir, copies) = (folder(), folder());
+    let to = copies.join("copy");
     let log = Durable::open(&dir, options()).expect("an empty folder");
     append(&log, keyed("k", "kept", &[])).expect("the disk takes it");
     fill(&log, 20);
@@ -88,8 +106,8 @@ fn a_backup_of_a_running_log_opens_as_one_of_its_own() {
     assert_eq!((made.last.number(), made.segments > 2), (at_backup.len() as u64, true));
     assert!(backup(&dir, &to).is_err_and(|error| error.to_string().contains("not empty")));
     let mut epochs = vec![log.epoch()];
-    for _ in 0..2 {
-        let again = folder().join("restored");
+    for number in 0..2 {
+        let again = copies.join(format!("restored {number}"));
         backup(&to, &again).expect("a backup is a data directory as well");
         let restored = Durable::open(&again, options()).expect("a backup is sound");
         assert_eq!(names(&restored).expect("it is all kept"), at_backup);

@@ -15,20 +15,25 @@ fn is_unavailable(result: &Result<Appended, AppendError>) -> bool {
 
 #[test]
 fn a_full_disk_refuses_until_there_is_room() {
-    for room in 0..90 {
+    let long = "b".repeat(300);
+    for room in (0..350).step_by(5) {
         let machine = Machine::new(room as u64);
         let options = DurableOptions { segment_bytes: 300, ..DurableOptions::default() };
         let log = open(&machine, options.clone()).expect("an empty disk");
         append(&log, events(&["a"])).expect("there is room");
         machine.set_capacity(Some(machine.used() + room));
-        let refused = append(&log, keyed("k", "lost", &["b", "c"]));
+        let refused = append(&log, keyed("k", "lost", &[&long, "c"]));
         assert!(is_unavailable(&refused), "room {room}: {refused:?}");
         assert!(log.trouble().is_some());
         machine.set_capacity(None);
         append(&log, keyed("k", "kept", &["d"])).expect("a key that was refused is free");
         assert_eq!(log.trouble(), None);
+        // Its process is killed: closing would tidy up.
+        let epoch = log.epoch();
+        let storage = machine.process();
         drop(log);
-        let log = open(&machine, options).expect("nothing is left of what was refused");
+        let log = Durable::open_on(storage, options).expect("nothing is left of what was refused");
+        assert_eq!(log.epoch(), epoch, "room {room}: there was nothing to repair");
         assert_eq!(names(&log), Ok(vec!["a".to_owned(), "d".to_owned()]), "room {room}");
         assert_eq!(finish(log.answer(b"k")), Ok(Some("kept".into())));
     }
@@ -39,7 +44,7 @@ fn after_a_failed_sync_nothing_is_acknowledged() {
     let machine = Machine::new(1);
     let options = DurableOptions { fsync: true, ..DurableOptions::default() };
     let log = open(&machine, options.clone()).expect("an empty disk");
-    append(&log, events(&["a"])).expect("the disk takes it");
+    append(&log, keyed("old", "kept", &["a"])).expect("the disk takes it");
     machine.fail_to_sync(true);
     let same_group = [log.append(keyed("k", "x", &["b"])), log.append(keyed("k", "y", &["c"]))];
     for refused in same_group.map(finish) {
@@ -47,6 +52,8 @@ fn after_a_failed_sync_nothing_is_acknowledged() {
     }
     machine.fail_to_sync(false);
     assert!(is_unavailable(&append(&log, events(&["d"]))), "a sync is not tried again");
+    assert!(is_unavailable(&append(&log, events(&[]))), "nothing at all is taken");
+    assert_eq!(append(&log, keyed("old", "x", &[])), Ok(Appended::Known("kept".into())));
     assert!(log.trouble().is_some_and(|why| why.contains("restart the process")));
     assert_eq!(names(&log), Ok(vec!["a".to_owned()]), "what is committed can still be read");
     drop(log);

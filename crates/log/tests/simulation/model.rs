@@ -1,8 +1,11 @@
 //! What every client must have got: each member's own history, played through from the log and its own changes alone.
 //! It shares nothing with the machine that it judges.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub(crate) use self::kept::{Base, Kept, Writing};
 use crate::steps::{Kind, Say};
 
 pub(crate) type Verdict = Result<(), String>;
@@ -44,6 +47,8 @@ pub(crate) struct Member {
     pub(crate) in_ns: bool,
     pub(crate) rooms: u32,
     pub(crate) ended: bool,
+    /// After which entry.
+    ended_at: u64,
     /// Its own changes, each after the entry at its position.
     changes: VecDeque<(u64, Change)>,
     /// Positions of the entries that it is owed.
@@ -56,6 +61,8 @@ pub(crate) struct Member {
     out_at: BTreeMap<Option<u32>, u64>,
     pub(crate) lagging: bool,
     pub(crate) alive: bool,
+    /// Its session, if it has one.
+    pub(crate) kept: Option<Kept>,
 }
 
 struct Cast {
@@ -71,6 +78,8 @@ struct Cast {
 
 #[derive(Default)]
 pub(crate) struct Model {
+    /// How often the log has lost something that was committed.
+    pub(crate) epoch: u64,
     log: Vec<(Aim, Say)>,
     pub(crate) members: Vec<Member>,
     casts: Vec<Cast>,
@@ -88,6 +97,7 @@ impl Model {
             in_ns: false,
             rooms: 0,
             ended: false,
+            ended_at: 0,
             changes: VecDeque::new(),
             owed: Vec::new(),
             got: 0,
@@ -96,6 +106,7 @@ impl Model {
             out_at: BTreeMap::new(),
             lagging: false,
             alive: true,
+            kept: None,
         });
         self.touch(self.members.len() - 1);
         self.members.len() - 1
@@ -119,7 +130,7 @@ impl Model {
     }
 
     /// The member's membership changes while casts are on their way to it.
-    fn touch(&mut self, uid: usize) {
+    pub(crate) fn touch(&mut self, uid: usize) {
         let shard = self.members[uid].shard;
         for cast in self.casts.iter_mut().filter(|cast| cast.on_its_way.contains(&shard)) {
             cast.must.remove(&uid);
@@ -148,11 +159,14 @@ impl Model {
                 return Err(format!("entry {position} woke shard {shard}, which has no member of {aim:?}"));
             }
         }
-        if let Say::Join(rooms) = *say {
-            for place in shards.iter().flat_map(|&shard| bits(rooms).map(move |room| (shard, aim.ns, Some(room)))) {
-                self.awake.insert(place);
-                self.promised.insert(place, position);
-            }
+        let rooms: Vec<_> = match *say {
+            Say::Join(rooms) => bits(rooms).map(Some).collect(),
+            Say::Begin => vec![None],
+            _ => Vec::new(),
+        };
+        for place in shards.iter().flat_map(|&shard| rooms.iter().map(move |&room| (shard, aim.ns, room))) {
+            self.awake.insert(place);
+            self.promised.insert(place, position);
         }
         Ok(())
     }
@@ -166,11 +180,11 @@ impl Model {
             at != shard
                 || self.promised.get(&(at, ns, room)).is_some_and(|&promised| promised > position)
                 || self.members.iter().any(|member| {
-                    let out_at = member.out_at.get(&room);
+                    let needed = |&out: &u64| out > position || member.lagging || member.is_unconfirmed(out);
                     member.alive
                         && member.shard == shard
                         && member.ns == ns
-                        && (member.is_in(room) || out_at.is_some_and(|&out| out > position || member.lagging))
+                        && (member.is_in(room) || member.out_at.get(&room).is_some_and(needed))
                 })
         };
         let awake: BTreeSet<_> = self.awake.iter().copied().filter(wanted).collect();
@@ -178,7 +192,7 @@ impl Model {
     }
 
     pub(crate) fn cast(&mut self, aim: Aim, kind: Kind, after: u64, shards: Vec<usize>) {
-        let alive = (0..self.members.len()).filter(|&uid| self.members[uid].alive).collect::<Vec<_>>();
+        let alive = (0..self.members.len()).filter(|&uid| self.members[uid].is_here()).collect::<Vec<_>>();
         let meant = alive.into_iter().filter(|&uid| {
             self.play(uid, after);
             self.members[uid].is_meant(uid, &aim)
@@ -248,7 +262,9 @@ impl Model {
         self.play(uid, position);
         let member = &mut self.members[uid];
         match member.owed.get(member.got) {
-            _ if !member.alive => Err(format!("entry {position} came to member {uid}, which is gone")),
+            _ if !member.alive && member.kept.is_none() => {
+                Err(format!("entry {position} came to member {uid}, which is gone"))
+            }
             Some(&owed) if owed == position => {
                 member.got += 1;
                 Ok(())
@@ -276,7 +292,7 @@ impl Model {
         (0..self.members.len()).for_each(|uid| self.play(uid, at));
         let here = |uid: &usize| {
             let member = &self.members[*uid];
-            member.alive && member.shard == shard && member.is_meant(*uid, aim)
+            member.is_here() && member.shard == shard && member.is_meant(*uid, aim)
         };
         (0..self.members.len()).filter(here).collect()
     }
@@ -302,7 +318,8 @@ impl Model {
             match *say {
                 Say::Emit => member.owed.push(member.at),
                 Say::Join(rooms) if member.in_ns => member.rooms |= rooms,
-                Say::Join(_) => {}
+                Say::Join(_) | Say::Note => {}
+                Say::Begin => member.apply(Change::Enter),
                 Say::Leave(rooms) => bits(rooms).for_each(|room| member.apply(Change::Leave(room))),
                 Say::Disconnect => member.apply(Change::End),
             }
@@ -343,7 +360,7 @@ impl Member {
             Change::End => {
                 bits(self.rooms).for_each(|room| self.apply(Change::Leave(room)));
                 self.out_at.insert(None, self.at);
-                (self.in_ns, self.ended) = (false, true);
+                (self.in_ns, self.ended, self.ended_at) = (false, true, self.at);
             }
         }
     }

@@ -16,22 +16,41 @@ pub(crate) struct Conn {
     pub(crate) room: u32,
     pub(crate) blocked: bool,
     pending: Vec<(usize, Piece)>,
+    /// What the wire has taken and its clients have not handled yet: whose it is, of which session, and what.
+    pub(crate) flight: VecDeque<(usize, usize, Piece)>,
+    /// The clients are gone; the server does not know.
+    pub(crate) dead: bool,
+    ping_owed: bool,
+    /// Pings that were not answered yet, and answers on their way.
+    pub(crate) pings: u32,
+    pub(crate) pongs: u32,
 }
 
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) uid: usize,
+    pub(crate) client: usize,
     pub(crate) key: MemberKey,
-    /// Casts that wait until the member has passed a position.
-    held: VecDeque<(Position, usize)>,
+    /// What waits until the member has passed a position.
+    held: VecDeque<(Position, Piece)>,
     /// The member goes when everything up to here is written.
     pub(crate) farewell: Option<Position>,
+    /// The last entry that its wire took.
+    pub(crate) written: Position,
+    /// What the next pong confirms.
+    pub(crate) pinged: Option<Position>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece {
+pub(crate) enum Piece {
     Entry(Position),
-    Cast(usize, bool),
+    /// Its number, whether it is kept for a member that is behind, and the offset that it carries.
+    Cast(usize, bool, Position),
+    /// CONNECT, and after which position everything comes behind it if the client knows the session.
+    Connect(Position),
+    /// DISCONNECT.
+    Farewell,
+    Ping,
 }
 
 #[derive(Debug, Default)]
@@ -39,25 +58,50 @@ pub(crate) struct Wires {
     pub(crate) conns: BTreeMap<u32, Conn>,
     pub(crate) uids: BTreeMap<MemberKey, usize>,
     next_conn: u32,
+    /// Clients handle what comes in their own time, and can come back.
+    recovery: bool,
+    /// Where the cast that is walked stands.
+    cast_at: Position,
     pub(crate) seen: Seen,
 }
 
 impl Wires {
+    pub(crate) fn new(recovery: bool) -> Self {
+        Self { recovery, ..Self::default() }
+    }
+
     pub(crate) fn open(&mut self, room: u32) -> u32 {
         self.next_conn += 1;
-        let conn = Conn { seats: Vec::new(), room, blocked: false, pending: Vec::new() };
+        let conn = Conn {
+            seats: Vec::new(),
+            room,
+            blocked: false,
+            pending: Vec::new(),
+            flight: VecDeque::new(),
+            dead: false,
+            ping_owed: false,
+            pings: 0,
+            pongs: 0,
+        };
         self.conns.insert(self.next_conn, conn);
         self.next_conn
     }
 
-    pub(crate) fn sit(&mut self, conn: u32, uid: usize, key: MemberKey) {
+    /// A member that is owed what is after `from` has this connection.
+    pub(crate) fn sit(&mut self, conn: u32, client: usize, uid: usize, key: MemberKey, from: Position) {
         let conn = self.conns.get_mut(&conn).expect("the connection is there");
-        conn.seats.push(Seat { uid, key, held: VecDeque::new(), farewell: None });
+        conn.seats.push(Seat { uid, client, key, held: VecDeque::new(), farewell: None, written: from, pinged: None });
         self.uids.insert(key, uid);
     }
 
     pub(crate) fn touched(&self) -> Option<u32> {
-        self.conns.iter().find(|(_, conn)| !conn.pending.is_empty()).map(|(&key, _)| key)
+        let touched = |conn: &Conn| !conn.pending.is_empty() || (conn.ping_owed && !conn.blocked);
+        self.conns.iter().find(|(_, conn)| touched(conn)).map(|(&key, _)| key)
+    }
+
+    /// The member of a session, with or without a connection.
+    pub(crate) fn key_of(&self, uid: usize) -> Option<MemberKey> {
+        self.uids.iter().find(|&(_, &other)| other == uid).map(|(&key, _)| key)
     }
 
     pub(crate) fn seat(&mut self, uid: usize) -> Option<(u32, &mut Seat)> {
@@ -69,21 +113,28 @@ impl Wires {
     pub(crate) fn write(&mut self, key: u32, delivery: &mut Delivery, model: &mut Model) -> Verdict {
         let Some(conn) = self.conns.get_mut(&key) else { return Ok(()) };
         let pieces = std::mem::take(&mut conn.pending);
-        if pieces.is_empty() {
+        if conn.ping_owed && !conn.blocked && conn.room > 0 {
+            conn.ping_owed = false;
+            conn.room -= u32::from(conn.room != u32::MAX);
+            conn.fly(usize::MAX, usize::MAX, Piece::Ping);
+        }
+        if pieces.is_empty() && !conn.ping_owed {
             return Ok(());
         }
         let taken = pieces.len().min(conn.room as usize);
         conn.room -= if conn.room == u32::MAX { 0 } else { taken as u32 };
         for &(uid, piece) in &pieces[..taken] {
             match piece {
+                _ if self.recovery => conn.fly(conn.client_of(uid), uid, piece),
                 Piece::Entry(position) => model.got(uid, position.number())?,
-                Piece::Cast(number, _) => {
+                Piece::Cast(number, ..) => {
                     self.seen.casts += 1;
                     model.got_cast(uid, number)?;
                 }
+                Piece::Connect(_) | Piece::Farewell | Piece::Ping => {}
             }
         }
-        if taken < pieces.len() {
+        if taken < pieces.len() || conn.ping_owed {
             self.seen.put_back += 1;
             conn.put_back(&pieces[taken..], delivery, model);
         }
@@ -101,9 +152,39 @@ impl Wires {
         for at in 0..conn.seats.len() {
             if delivery.writable(conn.seats[at].key) {
                 model.members[conn.seats[at].uid].lagging = false;
-                conn.release(at, Position::MAX);
+                conn.release(at, delivery.position().next());
             }
         }
+    }
+
+    /// Says what waited for the walk to pass.
+    pub(crate) fn release_passed(&mut self, delivery: &Delivery) {
+        for conn in self.conns.values_mut().filter(|conn| !conn.blocked) {
+            for at in 0..conn.seats.len() {
+                if !conn.seats[at].held.is_empty() && !delivery.is_lagging(conn.seats[at].key) {
+                    conn.release(at, delivery.position().next());
+                }
+            }
+        }
+    }
+
+    /// CONNECT for a member goes out after a position.
+    pub(crate) fn greet(&mut self, key: u32, uid: usize, after: Position, from: Position, delivery: &Delivery) {
+        let Some(conn) = self.conns.get_mut(&key) else { return };
+        let Some(seat) = conn.seats.iter_mut().find(|seat| seat.uid == uid) else { return };
+        if conn.blocked || !seat.held.is_empty() || after > delivery.position() {
+            seat.held.push_back((after, Piece::Connect(from)));
+        } else {
+            conn.pending.push((uid, Piece::Connect(from)));
+        }
+    }
+
+    /// A ping is due at the beginning of a turn.
+    pub(crate) fn ping(&mut self, key: u32, delivery: &mut Delivery) {
+        let Some(conn) = self.conns.get_mut(&key) else { return };
+        conn.seats.iter().for_each(|seat| delivery.pinged(seat.key));
+        conn.pings += u32::from(!conn.ping_owed);
+        conn.ping_owed = true;
     }
 
     /// Takes out the members whose farewell is due; their clients must have everything.
@@ -113,7 +194,11 @@ impl Wires {
                 seat.farewell.is_some_and(|at| at <= delivery.position()) && !delivery.is_lagging(seat.key)
             };
             for seat in conn.seats.extract_if(.., due).collect::<Vec<_>>() {
-                model.complete(seat.uid, delivery.position().number())?;
+                if self.recovery {
+                    conn.fly(seat.client, seat.uid, Piece::Farewell);
+                } else {
+                    model.complete(seat.uid, delivery.position().number())?;
+                }
                 model.forget(seat.uid);
                 self.uids.remove(&seat.key);
                 delivery.remove(seat.key);
@@ -137,13 +222,27 @@ impl Wires {
 }
 
 impl Conn {
+    fn client_of(&self, uid: usize) -> usize {
+        self.seats.iter().find(|seat| seat.uid == uid).map_or(usize::MAX, |seat| seat.client)
+    }
+
+    /// The wire takes a piece.
+    fn fly(&mut self, client: usize, uid: usize, piece: Piece) {
+        if let Piece::Entry(position) = piece {
+            self.seats.iter_mut().filter(|seat| seat.uid == uid).for_each(|seat| seat.written = position);
+        }
+        if !self.dead {
+            self.flight.push_back((client, uid, piece));
+        }
+    }
+
     fn put_back(&mut self, left: &[(usize, Piece)], delivery: &mut Delivery, model: &mut Model) {
         self.blocked = true;
         for seat in &mut self.seats {
             let own = || left.iter().filter(|(uid, _)| *uid == seat.uid).map(|(_, piece)| *piece);
             let first = own().find_map(|piece| match piece {
                 Piece::Entry(position) => Some(position),
-                Piece::Cast(..) => None,
+                _ => None,
             });
             // Where the first entry that is left stands, everything before it was taken.
             match first {
@@ -156,8 +255,8 @@ impl Conn {
             for piece in own() {
                 match piece {
                     Piece::Entry(position) => after = position,
-                    Piece::Cast(number, keep) if keep => back.push_back((after, number)),
-                    Piece::Cast(..) => {}
+                    Piece::Cast(_, false, _) => {}
+                    piece => back.push_back((after, piece)),
                 }
             }
             back.append(&mut seat.held);
@@ -165,14 +264,14 @@ impl Conn {
         }
     }
 
-    /// Says the casts of a member that stand before `until`.
+    /// Says what a member has waiting before `until`.
     fn release(&mut self, at: usize, until: Position) {
         let seat = &mut self.seats[at];
-        while let Some(&(after, number)) = seat.held.front()
+        while let Some(&(after, piece)) = seat.held.front()
             && after < until
         {
             seat.held.pop_front();
-            self.pending.push((seat.uid, Piece::Cast(number, true)));
+            self.pending.push((seat.uid, piece));
         }
     }
 }
@@ -184,6 +283,11 @@ pub(crate) struct Ear<'a> {
     pub(crate) model: &'a mut Model,
     /// Rooms that entries made members join.
     pub(crate) joined: Vec<(usize, Room)>,
+    /// Sessions that began, and members that entries ended.
+    pub(crate) began: Vec<(MemberKey, Position)>,
+    pub(crate) ended: Vec<MemberKey>,
+    /// Who stands at the head again.
+    pub(crate) caught_up: Vec<MemberKey>,
     /// Entries that were given, and whether by a sweep.
     pub(crate) delivered: u64,
     pub(crate) swept: bool,
@@ -219,26 +323,29 @@ impl Ear<'_> {
 
     fn try_cast(&mut self, conn: ConnKey, key: MemberKey, cast: &Cast, behind: Option<Position>) -> Verdict {
         let number: usize = cast.event.name.parse().expect("a cast's name is its number");
+        let cast_at = self.wires.cast_at;
         let (conn, at) = self.find(conn, key)?;
         let (uid, blocked) = (conn.seats[at].uid, conn.blocked);
         let keep = cast.kind != CastKind::Volatile;
-        let seat = &mut conn.seats[at];
-        if behind.is_some() || !seat.held.is_empty() {
+        let piece = Piece::Cast(number, keep, behind.unwrap_or(cast_at));
+        if let Some(behind) = behind {
             if keep {
-                seat.held.push_back((behind.unwrap_or_default(), number));
+                conn.seats[at].held.push_back((behind, piece));
             }
         } else if blocked {
             return Err(format!("member {uid} is not behind, though its wire is full"));
         } else {
-            conn.pending.push((uid, Piece::Cast(number, keep)));
+            // What waits for later entries waits behind the cast as well.
+            conn.release(at, cast_at.next());
+            conn.pending.push((uid, piece));
         }
         self.model.offer_cast(uid, number, behind.is_some())
     }
 
     fn try_caught_up(&mut self, conn: ConnKey, key: MemberKey) -> Verdict {
         let (conn, at) = self.find(conn, key)?;
-        conn.release(at, Position::MAX);
         let uid = conn.seats[at].uid;
+        self.caught_up.push(key);
         match std::mem::replace(&mut self.model.members[uid].lagging, false) {
             true => Ok(()),
             false => Err(format!("member {uid} caught up without having been behind")),
@@ -256,6 +363,10 @@ impl Sink for Ear<'_> {
     fn cast(&mut self, conn: ConnKey, member: MemberKey, cast: &Arc<Cast>, behind: Option<Position>) {
         let verdict = self.try_cast(conn, member, cast, behind);
         self.judge(verdict);
+    }
+
+    fn cast_begins(&mut self, position: Position) {
+        self.wires.cast_at = position;
     }
 
     fn cast_done(&mut self, cast: &Arc<Cast>) {
@@ -283,7 +394,16 @@ impl Sink for Ear<'_> {
     }
 
     fn disconnect(&mut self, conn: ConnKey, member: MemberKey, position: Position, _close: bool) {
+        self.ended.push(member);
         let verdict = self.find(conn, member).map(|(conn, at)| conn.seats[at].farewell = Some(position));
         self.judge(verdict);
+    }
+
+    fn began(&mut self, member: MemberKey, position: Position) {
+        self.began.push((member, position));
+    }
+
+    fn ended_away(&mut self, member: MemberKey) {
+        self.ended.push(member);
     }
 }

@@ -1,28 +1,36 @@
 //! Shards around one log and one table of interest, played in one thread by the protocol that the library follows, with
 //! every pause that it may make.
 
+mod crash;
 mod rest;
+mod sessions;
+mod turns;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use trunkline_delivery::{
-    Act, Cast, CastKind, ConnKey, Delivery, Interest, Item, Names, Position, Room, ShardSet, SocketId, Target, To,
-    id_with_place,
+    Act, Cast, CastKind, ConnKey, Delivery, Interest, Item, MemberKey, Names, Position, Room, Sessions, ShardSet,
+    SocketId, Target, To, id_with_place,
 };
-use trunkline_log::{Adapter, Appended, Batch, Memory, MemoryLimits, NewEntry, Page, PageLimit, ReadError};
+use trunkline_log::{Adapter, Appended, Batch, Memory, MemoryLimits, NewEntry, Page, Pin, ReadError};
 use trunkline_proto::{Args, Event};
 
 use crate::Mutation;
+use crate::client::{Client, Hello};
 use crate::model::{Aim, AimTo, Change, Model, Verdict, bits};
 use crate::steps::{Config, Draw, Kind, Say, Step};
-use crate::wire::{Ear, Wires};
+use crate::wire::Wires;
 
 struct Shard {
     delivery: Delivery,
     wires: Wires,
+    kept: Sessions,
+    /// What keeps the log readable for members that came back.
+    pins: BTreeMap<MemberKey, Pin>,
     tray: Vec<Item>,
     phase: Phase,
 }
@@ -51,6 +59,15 @@ pub(crate) struct Seen {
     pub(crate) put_back: u64,
     /// Casts that reached a client.
     pub(crate) casts: u64,
+    /// Clients that got their sessions back, from living connections too, and that did not.
+    pub(crate) returned: u64,
+    pub(crate) taken_over: u64,
+    pub(crate) afresh: u64,
+    /// Sessions that survived the process.
+    pub(crate) restored: u64,
+    /// Sessions that too many others ended, and those whose time was over.
+    pub(crate) crowded_out: u64,
+    pub(crate) expired: u64,
 }
 
 impl Seen {
@@ -60,6 +77,17 @@ impl Seen {
         self.cuts += more.cuts;
         self.put_back += more.put_back;
         self.casts += more.casts;
+        self.returned += more.returned;
+        self.taken_over += more.taken_over;
+        self.afresh += more.afresh;
+        self.restored += more.restored;
+        self.crowded_out += more.crowded_out;
+        self.expired += more.expired;
+    }
+
+    pub(crate) fn all(&self) -> [u64; 11] {
+        let Self { walked, swept, cuts, put_back, casts, returned, taken_over, afresh, restored, .. } = *self;
+        [walked, swept, cuts, put_back, casts, returned, taken_over, afresh, restored, self.crowded_out, self.expired]
     }
 }
 
@@ -72,29 +100,33 @@ pub(crate) struct World {
     ids: Vec<SocketId>,
     namespaces: [Arc<str>; 2],
     rooms: Vec<Room>,
-    waits: u32,
+    clients: Vec<Client>,
+    /// CONNECTs that wait to be seen to.
+    hellos: Vec<Hello>,
+    now: u64,
+    config: Config,
+    mutation: Mutation,
     seen: Seen,
 }
 
 impl World {
     pub(crate) fn new(config: &Config, mutation: Mutation) -> Self {
-        let shard = || {
-            let mut delivery = Delivery::new();
-            mutation.of_delivery(&mut delivery);
-            Shard { delivery, wires: Wires::default(), tray: Vec::new(), phase: Phase::Idle }
-        };
         let mut interest = Interest::new(config.shards as usize, false);
         mutation.of_interest(&mut interest);
         Self {
             log: Memory::new(MemoryLimits { entries: config.ring, bytes: usize::MAX, keys: 0 }),
             interest,
             distributed: Position::ZERO,
-            shards: (0..config.shards).map(|_| shard()).collect(),
+            shards: (0..config.shards).map(|_| Shard::new(config, mutation)).collect(),
             model: Model::default(),
             ids: Vec::new(),
             namespaces: ["/".into(), "/other".into()],
             rooms: (0..config.rooms).map(|room| format!("room {room}").into()).collect(),
-            waits: config.waits,
+            clients: Vec::new(),
+            hellos: Vec::new(),
+            now: 1,
+            config: config.clone(),
+            mutation,
             seen: Seen::default(),
         }
     }
@@ -108,21 +140,23 @@ impl World {
             Step::Join { who, room } => self.with(who, |world, uid| world.join(uid, room)),
             Step::Leave { who, room } => self.with(who, |world, uid| world.leave(uid, room)),
             Step::End { who } => self.with(who, Self::end),
-            Step::Close { conn } => self.with_conn(conn, |shard, key, model| {
-                shard.wires.close(key, &mut shard.delivery, model, conn.is_multiple_of(2));
-                Ok(())
-            })?,
+            Step::Close { conn } => {
+                self.with_conn(conn, |world, shard, key| world.close(shard, key, conn.is_multiple_of(2)))?;
+            }
             Step::Append { draw, say } => self.append(draw, say),
             Step::Cast { draw, kind } => self.cast(draw, kind),
             Step::Distribute => self.distribute()?,
             Step::Turn { shard, budget, choice } => self.turn(shard as usize, budget as usize, choice)?,
-            Step::Open { conn, room } => self.with_conn(conn, |shard, key, model| {
-                shard.wires.unblock(key, room, &mut shard.delivery, model);
+            Step::Open { conn, room } => self.with_conn(conn, |world, shard, key| {
+                let Shard { wires, delivery, .. } = &mut world.shards[shard];
+                wires.unblock(key, room, delivery, &mut world.model);
                 Ok(())
             })?,
-            Step::Write { conn } => {
-                self.with_conn(conn, |shard, key, model| shard.wires.write(key, &mut shard.delivery, model))?;
-            }
+            Step::Write { conn } => self.with_conn(conn, |world, shard, key| {
+                let Shard { wires, delivery, .. } = &mut world.shards[shard];
+                wires.write(key, delivery, &mut world.model)
+            })?,
+            Step::Recovery(step) => self.recovery(step)?,
         }
         Ok(())
     }
@@ -144,31 +178,55 @@ impl World {
         }
     }
 
-    fn with_conn(&mut self, conn: u32, act: impl FnOnce(&mut Shard, u32, &mut Model) -> Verdict) -> Verdict {
+    fn with_conn(&mut self, conn: u32, act: impl FnOnce(&mut Self, usize, u32) -> Verdict) -> Verdict {
         let shards = self.shards.len();
-        let shard = &mut self.shards[conn as usize % shards];
-        let keys: Vec<_> = shard.wires.conns.keys().copied().collect();
-        match keys.get(conn as usize / shards % keys.len().max(1)) {
-            Some(&key) => act(shard, key, &mut self.model),
+        let index = conn as usize % shards;
+        let conns = &self.shards[index].wires.conns;
+        let nth = conn as usize / shards % conns.len().max(1);
+        match conns.keys().nth(nth).copied() {
+            Some(key) => act(self, index, key),
             None => Ok(()),
         }
     }
 
+    /// The connection is gone.
+    fn close(&mut self, index: usize, key: u32, twice: bool) -> Verdict {
+        if self.config.recovery {
+            return self.lose_conn(index, key);
+        }
+        let Shard { wires, delivery, .. } = &mut self.shards[index];
+        wires.close(key, delivery, &mut self.model, twice);
+        Ok(())
+    }
+
     fn connect(&mut self, index: usize, conn: u32, ns: usize, enter: bool, room: u32) {
+        let key = self.wire(index, conn, ns, room);
+        self.clients.push(Client::new(ns, (index, key)));
+        self.begin(index, key, self.clients.len() - 1, enter);
+    }
+
+    /// A connection of the shard that has no socket of the namespace (`conn` even) or a new one.
+    fn wire(&mut self, index: usize, conn: u32, ns: usize, room: u32) -> u32 {
+        let Shard { wires, .. } = &mut self.shards[index];
+        let taken = |key: u32| self.clients.iter().any(|client| client.ns == ns && client.wire == Some((index, key)));
+        let mut free = wires.conns.iter().filter(|&(&key, conn)| {
+            let seated = conn.seats.iter().any(|seat| self.model.members[seat.uid].ns == ns);
+            !conn.dead && !seated && (!self.config.recovery || !taken(key))
+        });
+        let free = free.next().map(|(&key, _)| key).filter(|_| conn.is_multiple_of(2));
+        free.unwrap_or_else(|| wires.open(room))
+    }
+
+    /// A socket of its own for a client.
+    fn begin(&mut self, index: usize, key: u32, client: usize, enter: bool) {
+        let ns = self.clients[client].ns;
         let uid = self.model.connect(index, ns, self.distributed.number());
         let number = u16::try_from(uid).expect("a run has few members");
         let id: SocketId = id_with_place([7; 12], u8::try_from(index).expect("few shards"), number).into();
         self.ids.push(id.clone());
         let shard = &mut self.shards[index];
-        let free = shard
-            .wires
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.seats.iter().all(|seat| self.model.members[seat.uid].ns != ns));
-        let free = free.map(|(&key, _)| key).next().filter(|_| conn.is_multiple_of(2));
-        let key = free.unwrap_or_else(|| shard.wires.open(room));
         let member = shard.delivery.connect(&self.namespaces[ns], id, ConnKey(key), self.distributed);
-        shard.wires.sit(key, uid, member);
+        shard.wires.sit(key, client, uid, member, self.distributed);
         if shard.wires.conns[&key].blocked {
             shard.delivery.stall(member);
             self.model.members[uid].lagging = true;
@@ -179,11 +237,19 @@ impl World {
     }
 
     fn enter(&mut self, uid: usize) {
-        self.sit(uid, None);
+        if self.config.recovery {
+            self.open_session(uid);
+        } else {
+            self.sit(uid, None);
+        }
     }
 
     fn join(&mut self, uid: usize, room: u32) {
-        self.sit(uid, Some(room));
+        if self.is_recorded(uid) {
+            self.tell(uid, Say::Join(1 << room), Act::Join(self.names(1 << room, None)));
+        } else {
+            self.sit(uid, Some(room));
+        }
     }
 
     fn sit(&mut self, uid: usize, room: Option<u32>) {
@@ -191,24 +257,34 @@ impl World {
         let name = room.map(|room| &self.rooms[room as usize]);
         self.interest.add(&self.namespaces[self.model.members[uid].ns], name, index);
         let shard = &mut self.shards[index];
-        let key = shard.wires.seat(uid).expect("a member that lives has a seat").1.key;
+        let key = shard.wires.key_of(uid).expect("a member that lives has a key");
         shard.delivery.join(key, name, at);
         self.model.change(uid, at.number(), room.map_or(Change::Enter, Change::Join));
     }
 
     fn leave(&mut self, uid: usize, room: u32) {
+        if self.is_recorded(uid) {
+            return self.tell(uid, Say::Leave(1 << room), Act::Leave(self.names(1 << room, None)));
+        }
         let shard = &mut self.shards[self.model.members[uid].shard];
-        let key = shard.wires.seat(uid).expect("a member that lives has a seat").1.key;
+        let key = shard.wires.key_of(uid).expect("a member that lives has a key");
         shard.delivery.leave(key, &self.rooms[room as usize], self.distributed);
         self.model.change(uid, self.distributed.number(), Change::Leave(room));
     }
 
     fn end(&mut self, uid: usize) {
-        let shard = &mut self.shards[self.model.members[uid].shard];
-        let seat = shard.wires.seat(uid).expect("a member that lives has a seat").1;
+        // A client does not leave what it was not let into.
+        if self.is_recorded(uid) && !self.has_begun(uid) {
+            return;
+        }
+        let index = self.model.members[uid].shard;
+        let shard = &mut self.shards[index];
+        let Some((_, seat)) = shard.wires.seat(uid) else { return };
+        let key = seat.key;
         seat.farewell.get_or_insert(self.distributed);
-        shard.delivery.leave_all(seat.key, self.distributed);
+        shard.delivery.leave_all(key, self.distributed);
         self.model.change(uid, self.distributed.number(), Change::End);
+        self.forget_session(index, key, uid);
     }
 
     /// Reads a draw against the members there are; `None` where it needs one and there is none.
@@ -252,13 +328,20 @@ impl World {
             Say::Join(rooms) => Act::Join(self.names(rooms, None)),
             Say::Leave(rooms) => Act::Leave(self.names(rooms, None)),
             Say::Disconnect => Act::Disconnect { close: false },
+            Say::Begin | Say::Note => return,
         };
+        self.commit(aim, say, act);
+    }
+
+    /// Appends an entry.
+    fn commit(&mut self, aim: Aim, say: Say, act: Act) -> Position {
         let entries = vec![NewEntry { target: self.target(&aim), act }];
         let Appended::New(positions) = now(self.log.append(Batch { entries, keyed: None })).expect("the ring takes it")
         else {
             panic!("a batch without a key is new")
         };
         self.model.append(positions[0].number(), aim, say);
+        positions[0]
     }
 
     fn distribute(&mut self) -> Verdict {
@@ -293,135 +376,18 @@ impl World {
             self.shards[shard].tray.push(Item::Cast(cast.clone()));
         }
     }
-
-    /// One slice of the shard's turn.
-    fn turn(&mut self, index: usize, budget: usize, choice: u32) -> Verdict {
-        let shard = &mut self.shards[index];
-        match std::mem::replace(&mut shard.phase, Phase::Idle) {
-            Phase::Idle => shard.phase = Phase::Mail(self.distributed),
-            Phase::Mail(read) => {
-                shard.take_mail(if choice.is_multiple_of(4) { choice as usize / 4 % 3 } else { usize::MAX });
-                if shard.tray.is_empty() {
-                    shard.delivery.handed_up_to(read);
-                }
-                shard.phase = Phase::Walk;
-            }
-            Phase::Walk => {
-                if choice.is_multiple_of(8) {
-                    shard.take_mail(choice as usize / 8 % 3);
-                }
-                return self.walk(index, budget);
-            }
-            Phase::Write => {
-                shard.phase = Phase::Write;
-                match shard.wires.touched() {
-                    Some(conn) => shard.wires.write(conn, &mut shard.delivery, &mut self.model)?,
-                    None => shard.phase = Phase::Sweep,
-                }
-                return shard.wires.bury(&mut shard.delivery, &mut self.model);
-            }
-            Phase::Sweep => return self.sweep(index, budget, choice),
-            Phase::Page(from, page) if choice % 10 < self.waits => shard.phase = Phase::Page(from, page),
-            Phase::Page(from, page) => return self.give_page(index, from, page),
-        }
-        Ok(())
-    }
-
-    fn walk(&mut self, index: usize, budget: usize) -> Verdict {
-        self.listen(index, |delivery, ear| {
-            let done = delivery.walk(budget, ear);
-            if done { Phase::Write } else { Phase::Walk }
-        })
-    }
-
-    fn sweep(&mut self, index: usize, budget: usize, choice: u32) -> Verdict {
-        let shard = &mut self.shards[index];
-        if choice.is_multiple_of(16) {
-            shard.take_mail(1);
-        }
-        if shard.delivery.has_walk() {
-            shard.phase = Phase::Walk;
-            return Ok(());
-        }
-        let Some(from) = shard.delivery.sweep_from() else { return self.end_turn(index) };
-        let page = now(self.log.read(from, PageLimit { entries: 1 + budget % 8, bytes: usize::MAX }));
-        if choice % 10 < self.waits {
-            shard.phase = Phase::Page(from, page);
-            return Ok(());
-        }
-        self.give_page(index, from, page)
-    }
-
-    fn give_page(&mut self, index: usize, from: Position, page: Result<Page, ReadError>) -> Verdict {
-        let shard = &mut self.shards[index];
-        match page {
-            _ if shard.delivery.has_walk() => {
-                shard.phase = Phase::Walk;
-                Ok(())
-            }
-            Ok(page) => self.listen(index, |delivery, ear| {
-                ear.swept = true;
-                delivery.sweep(from, &page.entries, page.upto, ear);
-                Phase::Write
-            }),
-            Err(ReadError::Gone { oldest }) => self.cut(index, oldest),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn cut(&mut self, index: usize, oldest: Position) -> Verdict {
-        let shard = &mut self.shards[index];
-        shard.phase = Phase::Sweep;
-        for member in shard.delivery.take_passed(oldest) {
-            let Some(&uid) = shard.wires.uids.get(&member) else { continue };
-            if !self.model.members[uid].lagging {
-                return Err(format!("member {uid} was cut, though it is not behind"));
-            }
-            let (conn, _) = shard.wires.seat(uid).expect("a member that lives has a seat");
-            shard.wires.close(conn, &mut shard.delivery, &mut self.model, false);
-            self.seen.cuts += 1;
-        }
-        Ok(())
-    }
-
-    fn end_turn(&mut self, index: usize) -> Verdict {
-        let shard = &mut self.shards[index];
-        if shard.wires.touched().is_some() {
-            shard.phase = Phase::Write;
-            return Ok(());
-        }
-        shard.wires.bury(&mut shard.delivery, &mut self.model)?;
-        let position = shard.delivery.position();
-        for (ns, room) in shard.delivery.take_vacated() {
-            self.interest.remove(&ns, room.as_deref(), index, position);
-        }
-        self.model.at_rest(index, position.number(), self.distributed.number());
-        Ok(())
-    }
-
-    /// Runs the machine with an ear at it, and does what the library does with what it hears.
-    fn listen(&mut self, index: usize, run: impl FnOnce(&mut Delivery, &mut Ear<'_>) -> Phase) -> Verdict {
-        let Shard { delivery, wires, phase, .. } = &mut self.shards[index];
-        let mut ear = Ear {
-            shard: index,
-            wires,
-            model: &mut self.model,
-            joined: Vec::new(),
-            delivered: 0,
-            swept: false,
-            verdict: Ok(()),
-        };
-        *phase = run(delivery, &mut ear);
-        let Ear { joined, verdict, delivered, swept, .. } = ear;
-        *(if swept { &mut self.seen.swept } else { &mut self.seen.walked }) += delivered;
-        for (uid, room) in joined {
-            self.interest.add(&self.namespaces[self.model.members[uid].ns], Some(&room), index);
-        }
-        verdict
-    }
 }
 
 impl Shard {
+    fn new(config: &Config, mutation: Mutation) -> Self {
+        let mut delivery = Delivery::new();
+        mutation.of_delivery(&mut delivery);
+        let mut kept = Sessions::new(config.window, config.sessions);
+        mutation.of_sessions(&mut kept);
+        let wires = Wires::new(config.recovery);
+        Self { delivery, wires, kept, pins: BTreeMap::new(), tray: Vec::new(), phase: Phase::Idle }
+    }
+
     fn take_mail(&mut self, upto: usize) {
         for item in self.tray.drain(..upto.min(self.tray.len())) {
             self.delivery.hand_over(item);

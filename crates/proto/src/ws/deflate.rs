@@ -4,15 +4,16 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::item::Error;
+use super::window::WindowBits;
 use crate::limits::INFLATE_STEP;
 
 /// What a sync flush ends with; it does not travel (RFC 7692, 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Deflates messages. It takes its memory (313 KiB) at the first use.
+/// Deflates messages. It takes its memory (313 KiB for the largest window) at the first use of each window.
 #[derive(Debug, Default)]
 pub struct Deflater {
-    stream: Option<Compress>,
+    streams: [Option<Compress>; WindowBits::COUNT],
 }
 
 /// Inflates messages. It takes its memory (35 KiB) at the first use.
@@ -25,16 +26,18 @@ impl Deflater {
     /// Makes a deflater that holds nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { stream: None }
+        Self { streams: [const { None }; WindowBits::COUNT] }
     }
 
-    /// Appends `data` deflated, without the bytes `00 00 ff ff` at the end. The same data gives the same bytes always.
-    pub fn deflate(&mut self, data: &[u8], out: &mut Vec<u8>) {
+    /// Appends `data` deflated, without the bytes `00 00 ff ff` at the end, nothing in it referring further back than the
+    /// window. The same data and window give the same bytes always.
+    pub fn deflate(&mut self, window: WindowBits, data: &[u8], out: &mut Vec<u8>) {
         if data.is_empty() {
             // "an empty fragment is a single byte 0x00" once the tail is off (7.2.3.6).
             return out.push(0);
         }
-        let stream = self.stream.get_or_insert_with(|| Compress::new(Compression::default(), false));
+        let stream = self.streams[window.index()]
+            .get_or_insert_with(|| Compress::new_with_window_bits(Compression::default(), false, window.get()));
         stream.reset();
         let mut input = data;
         out.reserve(data.len() / 2 + 64);

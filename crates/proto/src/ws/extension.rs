@@ -1,20 +1,29 @@
 //! The negotiation of permessage-deflate (RFC 7692, 5 and 7.1).
 //! Whether compression is wanted at all is left to the caller.
 
+use super::window::WindowBits;
 use crate::limits::MAX_EXTENSION_OFFERS;
 
-/// Answers the value of a `Sec-WebSocket-Extensions` request header: what the response's header says if there is an offer
-/// that can be taken, `None` if not.
+/// What was agreed on with a client that offered permessage-deflate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeflateAgreement {
+    /// The value of the response's `Sec-WebSocket-Extensions` header.
+    pub answer: String,
+    /// The window that messages to this client keep to. Those from it may use any.
+    pub window: WindowBits,
+}
+
+/// Answers the value of a `Sec-WebSocket-Extensions` request header, `None` if there is no offer that can be taken.
 ///
-/// Taken is the first valid offer of permessage-deflate that does not bind the server to a smaller window. The answer asks
-/// for no context takeover in both directions. A header that breaks the grammar is no offer. Linear time.
+/// Taken is the first valid offer of permessage-deflate that does not bind the server to a window of 8 bits. The answer
+/// asks for no context takeover in both directions. A header that breaks the grammar is no offer. Linear time.
 #[must_use]
-pub fn negotiate_deflate(offer: &str) -> Option<String> {
+pub fn negotiate_deflate(offer: &str) -> Option<DeflateAgreement> {
     let mut cursor = Cursor { rest: offer };
     for _ in 0..MAX_EXTENSION_OFFERS {
         let (acceptable, more) = read_offer(&mut cursor)?;
-        if acceptable {
-            return Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned());
+        if let Some(asked) = acceptable {
+            return Some(agree(asked));
         }
         if !more {
             break;
@@ -23,46 +32,70 @@ pub fn negotiate_deflate(offer: &str) -> Option<String> {
     None
 }
 
-/// Reads one offer: whether it can be taken, and whether another one follows. `None` if it breaks the grammar.
-fn read_offer(cursor: &mut Cursor<'_>) -> Option<(bool, bool)> {
+/// "A server accepts ... by including the "server_max_window_bits" extension parameter in the corresponding extension
+/// negotiation response ... with the same or smaller value as the offer" (7.1.2.1). The client's own window is not
+/// answered: one inflater serves all connections of a thread, so a smaller one would save nothing.
+fn agree(asked: Option<WindowBits>) -> DeflateAgreement {
+    let mut answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover".to_owned();
+    if let Some(window) = asked {
+        answer.push_str("; server_max_window_bits=");
+        answer.push_str(&window.get().to_string());
+    }
+    DeflateAgreement { answer, window: asked.unwrap_or(WindowBits::MAX) }
+}
+
+/// Of an offer that can be taken, the window that it asks for; `None` of one that cannot.
+type Acceptable = Option<Option<WindowBits>>;
+
+/// Reads one offer, and whether another one follows. `None` if it breaks the grammar.
+fn read_offer(cursor: &mut Cursor<'_>) -> Option<(Acceptable, bool)> {
     let mut acceptable = cursor.token()? == "permessage-deflate";
     let mut seen = Seen::default();
-    loop {
+    let more = loop {
         if cursor.take(';') {
             let name = cursor.token()?;
             let value = if cursor.take('=') { Some(cursor.value()?) } else { None };
             acceptable &= seen.judge(name, value);
         } else if cursor.take(',') {
-            return Some((acceptable, true));
+            break true;
+        } else if cursor.is_at_end() {
+            break false;
         } else {
-            return cursor.is_at_end().then_some((acceptable, false));
+            return None;
         }
-    }
+    };
+    Some((acceptable.then_some(seen.server_window), more))
 }
 
 /// The parameters of one offer so far. "A server MUST decline an extension negotiation offer ... if the offer has a
 /// parameter not defined for use in an offer, ... with an invalid value, ... multiple parameters with the same name" (7.1).
 #[derive(Default)]
-struct Seen([bool; 4]);
+struct Seen {
+    names: [bool; 4],
+    server_window: Option<WindowBits>,
+}
 
 impl Seen {
     fn judge(&mut self, name: &str, value: Option<&str>) -> bool {
         let (slot, valid) = match name {
             "server_no_context_takeover" => (0, value.is_none()),
             "client_no_context_takeover" => (1, value.is_none()),
-            // Valid from 8, but the shared context has a window of 15 bits, so a smaller one must be declined.
-            "server_max_window_bits" => (2, value == Some("15")),
+            "server_max_window_bits" => {
+                self.server_window = value.and_then(window_bits).and_then(WindowBits::new);
+                (2, self.server_window.is_some())
+            }
             // A hint about the client's own window, which an inflater of 15 bits can follow whatever it is.
-            "client_max_window_bits" => (3, value.is_none_or(is_window_bits)),
+            "client_max_window_bits" => (3, value.is_none_or(|value| window_bits(value).is_some())),
             _ => return false,
         };
-        valid && !std::mem::replace(&mut self.0[slot], true)
+        valid && !std::mem::replace(&mut self.names[slot], true)
     }
 }
 
 /// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (7.1.2).
-fn is_window_bits(value: &str) -> bool {
-    matches!(value, "8" | "9" | "10" | "11" | "12" | "13" | "14" | "15")
+fn window_bits(value: &str) -> Option<u8> {
+    let is_written_so = matches!(value, "8" | "9" | "10" | "11" | "12" | "13" | "14" | "15");
+    value.parse().ok().filter(|_| is_written_so)
 }
 
 /// Walks a header value. The grammar is that of RFC 6455, 9.1: tokens, and values as tokens or as quoted tokens.

@@ -10,10 +10,12 @@ mod handshake;
 mod item;
 mod mask;
 mod text;
+mod window;
 
 pub use decoder::{Config, Decoder};
 pub use deflate::{Deflater, Inflater};
-pub use extension::negotiate_deflate;
+pub use extension::{DeflateAgreement, negotiate_deflate};
 pub use frame::{Opcode, put_close, put_frame, put_header, put_masked_frame};
 pub use handshake::accept_key;
 pub use item::{CloseFrame, Error, Item};
+pub use window::WindowBits;

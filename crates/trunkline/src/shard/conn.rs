@@ -12,6 +12,7 @@ use trunkline_delivery::{MemberKey, Position};
 use trunkline_engine::wheel::Millis;
 use trunkline_engine::wire::Writer;
 use trunkline_proto::heartbeat::Heartbeat;
+use trunkline_proto::ws::WindowBits;
 use trunkline_proto::{EnginePacket, Event, Messages, Version};
 
 use crate::DisconnectReason;
@@ -33,7 +34,7 @@ pub(crate) enum Private {
     /// A Socket.IO packet.
     Messages(Messages),
     /// An event that is dropped unless it can be written at once; it is encoded where it gets its place.
-    Volatile { ns: Arc<str>, event: Event, compress: bool },
+    Volatile(Box<VolatileEvent>),
     /// An event that is not kept in the log; a volatile one is dropped unless it can be written at once.
     Event { messages: Messages, compress: bool, volatile: bool },
     /// A frame of the WebSocket itself.
@@ -46,6 +47,14 @@ pub(crate) enum Private {
     Farewell { member: MemberKey, messages: Messages },
     /// The end of the connection, when everything before it is written.
     Finish,
+}
+
+/// A volatile event for one client, which carries what the client has as its offset.
+#[derive(Clone, Debug)]
+pub(crate) struct VolatileEvent {
+    pub(crate) ns: Arc<str>,
+    pub(crate) event: Event,
+    pub(crate) compress: bool,
 }
 
 /// Output of this turn.
@@ -97,7 +106,7 @@ pub(crate) enum Order {
     /// The body of a POST; the reply is given when its packets were taken.
     Post(PostBody, oneshot::Sender<Reply>),
     /// A WebSocket that wants to take over from polling.
-    Probe { stream: trunkline_engine::http::Taken, leftover: Bytes, deflate: bool },
+    Probe { stream: trunkline_engine::http::Taken, leftover: Bytes, deflate: Option<WindowBits> },
     /// The socket of this namespace has ended: its handlers are to be told.
     Ended { ns: Arc<str>, reason: DisconnectReason },
 }
@@ -148,8 +157,8 @@ pub(crate) struct Conn {
     pub(crate) finishing: bool,
     /// A ping is to go before everything else.
     pub(crate) ping_owed: bool,
-    /// Up to where everything was written before the last ping: what its pong confirms.
-    pub(crate) pinged: Option<Position>,
+    /// Pings that were not answered yet: while it is not read there may be several.
+    pub(crate) pings_open: u32,
     /// It is not read at the moment, because its handlers are behind.
     pub(crate) paused: bool,
     /// An upgrade has been probed: waiting polls are released.
@@ -183,7 +192,7 @@ impl Conn {
             finish_asked: false,
             finishing: false,
             ping_owed: false,
-            pinged: None,
+            pings_open: 0,
             paused: false,
             probed: false,
             upgrade_timed_out: false,
@@ -278,11 +287,6 @@ impl Conn {
 
     pub(crate) fn seat_of(&self, member: MemberKey) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.member == member)
-    }
-
-    /// Whether nothing waits and private items can be written at once.
-    pub(crate) fn is_clear(&self) -> bool {
-        !self.blocked && self.passing.is_empty()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hashbrown::HashMap;
 use trunkline_delivery::{Cast, ConnKey, Delivery, MemberKey, Position, Room, Sessions, SocketId};
@@ -29,11 +30,15 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<NewEntry>,
     /// Its key; such a batch takes nothing else in.
     pub(crate) keyed: Option<Keyed>,
+    /// When its append began, if it was not done at once.
+    pub(crate) since: Option<Instant>,
     pub(crate) commit: Arc<BatchCommit>,
     /// Items for one connection, each after so many of the entries.
     pub(crate) privates: Vec<(usize, ConnRef, Private)>,
     /// Casts behind all entries. A later entry begins a new batch.
     pub(crate) casts: Vec<CastOut>,
+    /// Items for one connection behind the casts.
+    pub(crate) late: Vec<(ConnRef, Private)>,
 }
 
 /// A cast on its way to the shards.
@@ -131,6 +136,7 @@ impl Core {
     pub(crate) fn private(&mut self, conn: ConnRef, item: Private) {
         let waiting = if self.batches.is_empty() { self.in_flight.back_mut() } else { self.batches.back_mut() };
         match waiting {
+            Some(batch) if !batch.casts.is_empty() => batch.late.push((conn, item)),
             Some(batch) => batch.privates.push((batch.entries.len(), conn, item)),
             None => self.private_after(conn, self.last_own, item),
         }
@@ -314,8 +320,9 @@ impl Core {
             }
             Beat::Ping => {
                 // Nothing of a turn is waiting to be written when one begins: this is what the client has before it.
-                let given = conn.seats.iter().map(|seat| self.delivery.given(seat.member)).min();
-                conn.pinged = given;
+                conn.seats.iter().for_each(|seat| self.delivery.pinged(seat.member));
+                // One that is still to be written is written for both.
+                conn.pings_open += u32::from(!conn.ping_owed);
                 self.out.ping(key);
             }
         }

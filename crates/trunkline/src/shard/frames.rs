@@ -7,7 +7,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use trunkline_delivery::{Act, Cast, CastKind, Entry, Offset, Position};
-use trunkline_proto::ws::{self, Deflater};
+use trunkline_engine::config::DeflateOptions;
+use trunkline_proto::ws::{self, Deflater, WindowBits};
 use trunkline_proto::{Codec, EnginePacket, Event, Message, Messages};
 
 use crate::shard::conn::Private;
@@ -16,10 +17,18 @@ use crate::shard::conn::Private;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameKind {
     pub(crate) codec: Codec,
-    /// The smallest message that is deflated on this WebSocket, if it negotiated that.
-    pub(crate) deflate: Option<usize>,
+    /// How messages are deflated on this WebSocket, if it negotiated that.
+    pub(crate) deflate: Option<Deflate>,
     /// What offsets say of the log, if its clients can come back: then events carry them.
     pub(crate) log: Option<u32>,
+}
+
+/// What deflated frames depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deflate {
+    /// Bytes of the smallest message that is deflated.
+    threshold: usize,
+    window: WindowBits,
 }
 
 /// A list of entries: the last one and the list before it.
@@ -36,6 +45,13 @@ pub(crate) enum Source {
     Entry(Arc<Entry>),
     /// A cast, and up to where entries stand before it.
     Cast(Arc<Cast>, Position),
+}
+
+impl Deflate {
+    /// What the options and the client's offer make together.
+    pub(crate) fn agreed(options: Option<DeflateOptions>, window: Option<WindowBits>) -> Option<Self> {
+        options.zip(window).map(|(options, window)| Self { threshold: options.threshold, window })
+    }
 }
 
 impl FrameKind {
@@ -215,13 +231,13 @@ fn put_message(message: Message, kind: FrameKind, compress: bool, deflater: &mut
         Message::Binary(data) => data.len(),
     };
     let packet = EnginePacket::Message(message);
-    if !compress || kind.deflate.is_none_or(|threshold| len < threshold) {
+    let Some(deflate) = kind.deflate.filter(|deflate| compress && len >= deflate.threshold) else {
         packet.put_ws(kind.codec.version, out);
         return;
-    }
+    };
     let (mut payload, mut deflated) = (Vec::with_capacity(len + 1), Vec::new());
     let opcode = packet.put_ws_payload(kind.codec.version, &mut payload);
-    deflater.deflate(&payload, &mut deflated);
+    deflater.deflate(deflate.window, &payload, &mut deflated);
     ws::put_frame(out, opcode, true, &deflated);
 }
 

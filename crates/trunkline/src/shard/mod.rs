@@ -32,12 +32,13 @@ use trunkline_proto::heartbeat::Rhythm;
 use trunkline_proto::ws::Inflater;
 
 use self::conn::Order;
-pub(crate) use self::conn::{ConnRef, Private};
+pub(crate) use self::conn::{ConnRef, Private, VolatileEvent};
 pub(crate) use self::core::CastOut;
 use self::core::Core;
 use self::ids::Ids;
 pub(crate) use self::moving::Moving;
 use crate::commit::BatchCommit;
+use crate::figures::Meter;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
 use crate::socket::Socket;
@@ -65,6 +66,7 @@ pub(crate) struct Shard {
     /// The page for those behind that is being read, and one that has come.
     reading: RefCell<Option<Reading>>,
     page: RefCell<Option<PageRead>>,
+    meter: RefCell<Meter>,
     buffer: RefCell<Vec<u8>>,
     inflater: RefCell<Inflater>,
     ids: RefCell<Ids>,
@@ -75,7 +77,7 @@ pub(crate) struct Shard {
     fetches: RefCell<Vec<(Target, FetchReply)>>,
     shows: RefCell<Vec<Show>>,
     /// Told when the walk is done.
-    walked: RefCell<Vec<oneshot::Sender<()>>>,
+    walked: RefCell<Vec<(Position, oneshot::Sender<()>)>>,
     /// Dropped when everything has ended.
     shutdown: RefCell<Vec<oneshot::Sender<()>>>,
     /// Batches that were not appended.
@@ -113,6 +115,7 @@ impl Shard {
             appends: RefCell::default(),
             reading: RefCell::default(),
             page: RefCell::default(),
+            meter: RefCell::new(Meter::new()),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),
@@ -333,5 +336,18 @@ impl Shard {
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shard").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection is these and what they point to.
+    #[test]
+    fn what_a_connection_keeps_stays_small() {
+        let sizes =
+            [size_of::<conn::Conn>(), size_of::<task::ConnTask>(), size_of::<talk::Talk>(), size_of::<Private>()];
+        let limits = [400, 344, 200, 64];
+        assert!(sizes.iter().zip(limits).all(|(&size, limit)| size <= limit), "{sizes:?}");
     }
 }

@@ -8,8 +8,10 @@ use slab::Slab;
 use trunkline_delivery::{Cast, CastKind, ConnKey, Delivery, Entry, MemberKey, Names, Position, Room, Sink, To};
 use trunkline_log::Pin;
 
+use trunkline_proto::EnginePacket;
+
 use crate::DisconnectReason;
-use crate::shard::conn::{Conn, Private, Segment};
+use crate::shard::conn::{Conn, Private, Segment, VolatileEvent};
 use crate::shard::frames::{Frames, List, Source};
 use crate::socket::Socket;
 
@@ -62,6 +64,8 @@ pub(crate) struct Outbound {
     pub(crate) told: Vec<(Socket, Source)>,
     /// Connections closed because the log had passed their cursor, or they took no private items.
     pub(crate) cut: u64,
+    /// Entries put into the output of members.
+    pub(crate) delivered: u64,
     /// Sessions that began, and where.
     pub(crate) began: Vec<(MemberKey, Position)>,
     /// Members without a connection that an entry ended.
@@ -71,13 +75,6 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// Forgets what a walk without connections left behind.
-    pub(crate) fn forget_events(&mut self) {
-        self.room_events.clear();
-        self.evictions.clear();
-        self.waiting.clear();
-    }
-
     pub(super) fn touch(&mut self, key: u32) {
         let conn = &mut self.conns[key as usize];
         if !conn.touched {
@@ -92,9 +89,13 @@ impl Outbound {
         if conn.closed.is_some() {
             return;
         }
-        if conn.is_clear() && after <= delivery.position() {
+        // A member that is behind has not been given everything that stands before the item.
+        let behind = conn.catching_up && conn.seats.iter().any(|seat| delivery.given(seat.member) < after);
+        let heartbeat = matches!(item, Private::Engine(EnginePacket::Pong(_)) | Private::Frame(_));
+        let in_turn = conn.passing.is_empty() && !behind && after <= delivery.position();
+        if !conn.blocked && (in_turn || heartbeat) {
             self.say(key, after, item);
-        } else if !matches!(item, Private::Volatile { .. }) || !(conn.blocked || conn.catching_up) {
+        } else if !matches!(item, Private::Volatile(_)) || !(conn.blocked || conn.catching_up) {
             // A volatile item may wait for the entries of its own turn, not for the wire or for what is behind.
             conn.passing.push_back((after, item));
             if !conn.blocked {
@@ -107,6 +108,17 @@ impl Outbound {
         }
     }
 
+    /// Sends CONNECT to a client that comes back, before everything after `after`: also what waits for the sockets of
+    /// other namespaces until later does not hold it up.
+    pub(crate) fn greet(&mut self, key: u32, after: Position, hello: Private, delivery: &Delivery) {
+        let Some(conn) = self.conns.get_mut(key as usize) else { return };
+        let at = conn.passing.iter().position(|(other, _)| *other > after);
+        match at {
+            Some(at) if conn.closed.is_none() => conn.passing.insert(at, (after, hello)),
+            _ => self.private(key, after, hello, delivery),
+        }
+    }
+
     /// Puts a private item into this turn's output.
     fn say(&mut self, key: u32, after: Position, item: Private) {
         let conn = &mut self.conns[key as usize];
@@ -115,7 +127,8 @@ impl Outbound {
         }
         let item = match item {
             // Its offset must be neither before what the client was given nor after what it may still lack.
-            Private::Volatile { ns, event, compress } => {
+            Private::Volatile(volatile) => {
+                let VolatileEvent { ns, event, compress } = *volatile;
                 let Some(seat) = conn.seats.iter().find(|seat| !seat.left && *seat.socket.namespace_name() == ns)
                 else {
                     return;
@@ -227,6 +240,7 @@ impl Sink for Outbound {
         let seat = found.seats.iter_mut().find(|seat| only || seat.member == member).filter(|seat| !seat.left);
         if let Some(seat) = seat {
             seat.offset = entry.position;
+            self.delivered += 1;
             self.tell(key, member, Source::Entry(entry.clone()));
             self.append(key, &Source::Entry(entry.clone()));
         }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use trunkline_engine::http::Taken;
 use trunkline_engine::wire::{self, Reader, Writer};
 use trunkline_proto::EnginePacket;
-use trunkline_proto::ws::{self, Item};
+use trunkline_proto::ws::{self, Item, WindowBits};
 
 use super::conn::Outlet;
+use super::frames::Deflate;
 use super::task::ConnTask;
 
 /// A WebSocket that wants to take over.
@@ -18,7 +19,7 @@ pub(super) struct Probe {
     writer: Writer,
     frames: ws::Decoder,
     early: Bytes,
-    deflate: bool,
+    deflate: Option<WindowBits>,
 }
 
 /// The same between two shards.
@@ -26,7 +27,7 @@ pub(super) struct MovingProbe {
     wire: Taken,
     frames: ws::Decoder,
     early: Bytes,
-    deflate: bool,
+    deflate: Option<WindowBits>,
 }
 
 impl Probe {
@@ -55,8 +56,8 @@ enum Step {
 }
 
 impl ConnTask {
-    pub(super) fn begin_probe(&mut self, stream: Taken, leftover: Bytes, deflate: bool) {
-        let config = self.shard.ws_config(deflate);
+    pub(super) fn begin_probe(&mut self, stream: Taken, leftover: Bytes, deflate: Option<WindowBits>) {
+        let config = self.shard.ws_config(deflate.is_some());
         if let Ok((reader, writer)) = wire::open(stream)
             && self.probe.is_none()
         {
@@ -135,13 +136,13 @@ impl ConnTask {
     fn take_over(&mut self, probe: Probe, mut rest: Vec<u8>) {
         self.end_upgrade();
         let Probe { reader, writer, frames, deflate, .. } = probe;
-        let threshold = self.shard.server().config.per_message_deflate.filter(|_| deflate);
+        let deflate = Deflate::agreed(self.shard.server().config.per_message_deflate, deflate);
         {
             let mut core = self.shard.core.borrow_mut();
             core.release_poll(self.conn, EnginePacket::Noop);
             let Some(conn) = core.conn_mut(self.conn) else { return };
             conn.outlet = Outlet::WebSocket { writer, unsent: Vec::new() };
-            conn.kind.deflate = threshold.map(|options| options.threshold);
+            conn.kind.deflate = deflate;
             self.connection.websocket.store(true, std::sync::atomic::Ordering::Relaxed);
             core.unblock(self.conn.key);
             core.write(self.conn.key);

@@ -5,19 +5,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hashbrown::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use trunkline_delivery::{
-    Act, Ask, Claim, ConnKey, Entry, Item, MemberKey, Position, Refused, Session, SocketId, Target, shard_of,
+    Act, Ask, Claim, ConnKey, Entry, MemberKey, Position, Refused, Session, SocketId, Target, Wanted,
 };
-use trunkline_log::NewEntry;
+use trunkline_log::{NewEntry, ReadError};
 use trunkline_proto::Codec;
 
 use super::conn::{Order, Seat};
 use super::core::Core;
 use super::{ConnRef, Private, Shard};
+use crate::figures::Figures;
 use crate::socket::{Shared, Socket};
 use crate::{DisconnectReason, limits};
 
@@ -74,14 +74,14 @@ impl Shard {
             return None;
         }
         let (walked, waiting) = oneshot::channel();
-        self.walked.borrow_mut().push(walked);
+        self.walked.borrow_mut().push((self.server.hub().distributed(), walked));
         self.want_turn();
         Some(waiting)
     }
 
     /// What there is for a client that returns: its socket's id and what the sockets of the session share.
     pub(crate) fn claimed(&self, ns: &str, back: &Return) -> Option<(SocketId, Arc<Shared>)> {
-        let claim = self.claim(ns, back).ok()?;
+        let claim = self.claim(ns, back).inspect_err(|refused| Figures::returned(refused.as_str())).ok()?;
         let core = self.core.borrow();
         let (_, id) = core.delivery.name_of(claim.member)?;
         Some((id, core.kept_sockets.get(&claim.member)?.shared.clone()))
@@ -101,11 +101,13 @@ impl Shard {
     /// connection that had it, if it is not known to be gone yet, ends. `None` if it has to begin afresh.
     pub(crate) fn resume(&self, conn: ConnRef, socket: &Socket, back: &Return, codec: Codec) -> Option<Resumed> {
         let ns = socket.namespace_name();
+        self.core.borrow().conn(conn).filter(|found| found.closed.is_none())?;
         let Claim { member, from } = self.claim(ns, back).ok()?;
         let pin = match self.server.hub().adapter().pin(from) {
             Ok(pin) => pin,
             Err(error) => {
                 tracing::info!(ns = &**ns, %error, "a client comes back too late and begins afresh");
+                Figures::returned("gone");
                 self.end_session(member);
                 return None;
             }
@@ -113,14 +115,14 @@ impl Shard {
         self.take_from_old(member);
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        let found = core.conn_mut(conn).filter(|found| found.closed.is_none())?;
+        let found = core.conn_mut(conn)?;
         let blocked = found.blocked;
         found.deadlines.join_by = None;
         let socket_again = socket.clone();
         let seat = Seat { member, socket: socket_again, ending: false, left: false, offset: from, told: from };
         found.seats.push(seat);
         let hello = codec.connect(ns, socket.id(), Some(&back.private_id));
-        core.private_after(conn, from, Private::Messages(hello));
+        core.out.greet(conn.key, from, Private::Messages(hello), &core.delivery);
         core.delivery.attach(member, ConnKey(conn.key), from);
         core.kept.attached(member);
         core.out.pins.insert(member, pin);
@@ -131,6 +133,7 @@ impl Shard {
                 found.catching_up = true;
             }
         }
+        Figures::returned("recovered");
         let (over, done) = oneshot::channel();
         let before = core.kept_sockets.get_mut(&member).and_then(|kept| kept.over.replace(done));
         socket.set_connected();
@@ -148,7 +151,7 @@ impl Shard {
             ns.map(|ns| (ConnRef { key, generation: found.generation }, ns))
         };
         let Some((conn, ns)) = old else { return };
-        self.detach_socket(conn, &ns, DisconnectReason::TransportClose);
+        self.take_seat(conn, &ns, DisconnectReason::TransportClose);
         if let Some(found) = self.core.borrow_mut().conn_mut(conn) {
             found.close(DisconnectReason::TransportClose);
         }
@@ -159,7 +162,6 @@ impl Shard {
         let ns = socket.namespace_name();
         let shared = socket.shared().clone();
         let private_id = shared.private_id.clone()?;
-        self.server.hub().join(ns, None, self.index);
         let (over, done) = oneshot::channel();
         {
             let mut core = self.core.borrow_mut();
@@ -171,7 +173,7 @@ impl Shard {
             if let Some(found) = core.conn_mut(conn) {
                 found.deadlines.join_by = None;
             }
-            core.write_session(member, Position::ZERO);
+            core.write_session(member);
         }
         self.private(conn, Private::Messages(codec.connect(ns, socket.id(), Some(&private_id))));
         socket.set_connected();
@@ -179,14 +181,29 @@ impl Shard {
         Some(over)
     }
 
-    /// The connection of a socket is gone; its session is kept.
+    /// The connection of a socket is gone; its session, if it still has one, is kept.
     pub(crate) fn detach_socket(&self, conn: ConnRef, ns: &Arc<str>, reason: DisconnectReason) {
-        let now = self.now();
+        let Some(member) = self.take_seat(conn, ns, reason) else { return };
         let mut core = self.core.borrow_mut();
-        let Some(member) = core.member(conn, ns) else { return };
+        if core.kept.id_of(member).is_none() {
+            core.delivery.remove(member);
+        }
+        let over_limit = core.kept.detached(member, self.now());
+        drop(core);
+        if let Some(member) = over_limit {
+            tracing::warn!("too many sessions wait for their clients; the one that waits longest is forgotten");
+            self.end_session(member);
+        }
+        self.want_turn();
+    }
+
+    /// Takes a socket's member off its connection.
+    fn take_seat(&self, conn: ConnRef, ns: &Arc<str>, reason: DisconnectReason) -> Option<MemberKey> {
+        let mut core = self.core.borrow_mut();
+        let member = core.member(conn, ns)?;
         let rooms = core.rooms_of(member);
-        let Some(found) = core.conn_mut(conn) else { return };
-        let Some(at) = found.seats.iter().position(|seat| seat.member == member) else { return };
+        let found = core.conn_mut(conn)?;
+        let at = found.seats.iter().position(|seat| seat.member == member)?;
         let socket = found.seats.remove(at).socket;
         let ended = socket.end(rooms);
         if ended {
@@ -195,16 +212,11 @@ impl Shard {
         }
         core.delivery.detach(member);
         core.out.pins.remove(&member);
-        let over_limit = core.kept.detached(member, now);
         drop(core);
         if ended {
             self.tell_left(ns, socket.id(), socket.last_rooms());
         }
-        if let Some(member) = over_limit {
-            tracing::warn!("too many sessions wait for their clients; the one that waits longest is forgotten");
-            self.end_session(member);
-        }
-        self.want_turn();
+        Some(member)
     }
 
     /// Nobody can come back to this session any more; a member that is away goes with it.
@@ -227,16 +239,19 @@ impl Shard {
         self.want_turn();
     }
 
-    /// A pong: the client has everything that was written before the ping.
+    /// A pong: the client has everything that was written before the ping, if it answers the last one.
     pub(crate) fn confirm(&self, conn: ConnRef) {
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         let Some(found) = core.conn_mut(conn) else { return };
-        let Some(position) = found.pinged.take().filter(|_| found.kind.log.is_some()) else { return };
+        found.pings_open = found.pings_open.saturating_sub(1);
+        if found.pings_open > 0 || found.kind.log.is_none() {
+            return;
+        }
         let members: smallvec::SmallVec<[MemberKey; 2]> = found.seats.iter().map(|seat| seat.member).collect();
         for member in members {
-            core.delivery.confirm(member, position);
+            core.delivery.ponged(member);
             let due = |kept: &KeptSocket| now.saturating_sub(kept.written) >= limits::SESSION_REWRITE_MS;
             if core.kept_sockets.get(&member).is_some_and(due) {
                 core.rewrite_session(member, now);
@@ -259,6 +274,9 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
         for (member, position) in std::mem::take(&mut core.out.began) {
+            if let Some((ns, _)) = core.delivery.name_of(member) {
+                self.server.hub().join(&ns, None, self.index);
+            }
             core.kept.set_start(member, position);
             if core.kept.id_of(member).is_some() {
                 core.delivery.keep(member, position);
@@ -276,41 +294,29 @@ impl Shard {
             return;
         }
         let hub = self.server.hub();
-        let shards = hub.shards().len();
-        let mut newest: HashMap<(&str, &str), (Position, &Arc<Session>)> = HashMap::new();
-        for entry in acts {
-            let trunkline_delivery::To::Socket(id) = &entry.target.to else { continue };
-            let name = (&*entry.target.ns, &**id);
-            match &entry.act {
-                Act::Session(session) if shard_of(id, shards) == self.index => {
-                    let as_of = if session.as_of == Position::ZERO { entry.position } else { session.as_of };
-                    newest.insert(name, (as_of, session));
-                }
-                Act::End => drop(newest.remove(&name)),
-                _ => {}
-            }
-        }
-        let oldest = unix_now().saturating_sub(self.server.session_life_ms());
-        let epoch = hub.adapter().epoch();
-        let alive = |session: &Session| session.written >= oldest && session.epoch == epoch;
-        let mut sessions: Vec<_> = newest.into_iter().filter(|(_, (_, session))| alive(session)).collect();
-        sessions.sort_unstable_by_key(|(_, (as_of, _))| *as_of);
-        let mut sessions = sessions.into_iter().peekable();
-        let now = self.now();
+        let wanted = Wanted {
+            shard: self.index,
+            shards: hub.shards().len(),
+            held_after: match hub.adapter().pin(Position::ZERO) {
+                Err(ReadError::Gone { oldest }) => oldest.before(),
+                Ok(_) | Err(_) => Position::ZERO,
+            },
+            epoch: hub.adapter().epoch(),
+            written_since: unix_now().saturating_sub(self.server.session_life_ms()),
+            now: self.now(),
+        };
         let mut core = self.core.borrow_mut();
         let core = &mut *core;
-        for entry in acts {
-            while let Some(((ns, id), (as_of, session))) = sessions.next_if(|(_, (as_of, _))| *as_of < entry.position) {
-                core.restore_session(ns, id, as_of, session, now);
+        for restored in core.delivery.rebuild(&mut core.kept, acts, wanted) {
+            let shared = Shared::restored(&restored.session);
+            for (key, value) in &restored.data {
+                shared.set_data_text(key, value.as_deref());
             }
-            core.replay_act(entry);
-        }
-        for ((ns, id), (as_of, session)) in sessions {
-            core.restore_session(ns, id, as_of, session, now);
+            let kept = KeptSocket { shared: Arc::new(shared), over: None, written: wanted.now };
+            core.kept_sockets.insert(restored.member, kept);
         }
         core.delivery.handed_up_to(hub.distributed());
         core.delivery.walk(usize::MAX, &mut core.out);
-        core.out.forget_events();
         core.delivery.each_room(|ns, room| {
             hub.join(ns, room, self.index);
         });
@@ -318,8 +324,8 @@ impl Shard {
 }
 
 impl Core {
-    /// Writes a session into the log: its beginning, or as it is `as_of` a position.
-    fn write_session(&mut self, member: MemberKey, as_of: Position) {
+    /// Writes a session into the log, as far as it is walked: its beginning, or how it is by now.
+    fn write_session(&mut self, member: MemberKey) {
         let Some((ns, id)) = self.delivery.name_of(member) else { return };
         let Some(kept) = self.kept_sockets.get(&member) else { return };
         let Some(private_id) = kept.shared.private_id.clone() else { return };
@@ -332,7 +338,7 @@ impl Core {
             confirmed: self.delivery.confirmed(member),
             epoch: self.epoch,
             written: unix_now(),
-            as_of,
+            as_of: self.delivery.position(),
             rooms: self.delivery.stays(member),
             private_id: private_id.clone(),
         };
@@ -345,7 +351,7 @@ impl Core {
         let begun =
             self.kept.id_of(member).and_then(|id| self.kept.get(id)).is_some_and(|kept| kept.start > Position::ZERO);
         if begun {
-            self.write_session(member, self.delivery.position());
+            self.write_session(member);
             if let Some(kept) = self.kept_sockets.get_mut(&member) {
                 kept.written = now;
             }
@@ -363,41 +369,6 @@ impl Core {
             self.emit(NewEntry { target: Target::socket(ns, id), act: Act::End });
         }
         true
-    }
-
-    fn restore_session(&mut self, ns: &str, id: &str, as_of: Position, session: &Session, now: u64) {
-        let ns: Arc<str> = ns.into();
-        let start = if session.start == Position::ZERO { as_of } else { session.start };
-        let confirmed = session.confirmed.max(start);
-        let member = self.delivery.restore(&ns, id.into(), start, confirmed, &session.rooms);
-        self.kept.open(session.private_id.clone(), member, ns, start);
-        self.kept.set_valid_until(&session.private_id, session.valid_until);
-        self.kept.detached(member, now);
-        let shared = Arc::new(Shared::restored(session));
-        self.kept_sockets.insert(member, KeptSocket { shared, over: None, written: now });
-    }
-
-    /// An act of the past, on the members that are restored so far.
-    fn replay_act(&mut self, entry: &Arc<Entry>) {
-        match &entry.act {
-            Act::Join(_) | Act::Leave(_) | Act::Disconnect { .. } => {
-                self.delivery.hand_over(Item::Entry(entry.clone()));
-                self.delivery.walk(usize::MAX, &mut self.out);
-                for member in std::mem::take(&mut self.out.ended_away) {
-                    self.kept.end(member);
-                    self.kept_sockets.remove(&member);
-                    self.delivery.remove(member);
-                }
-            }
-            Act::Data { key, value } => {
-                let trunkline_delivery::To::Socket(id) = &entry.target.to else { return };
-                let member = self.delivery.find(&entry.target.ns, id);
-                if let Some(kept) = member.and_then(|member| self.kept_sockets.get(&member)) {
-                    kept.shared.set_data_text(key, value.as_deref());
-                }
-            }
-            Act::Emit { .. } | Act::Session(_) | Act::End => {}
-        }
     }
 }
 

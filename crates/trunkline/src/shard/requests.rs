@@ -11,7 +11,7 @@ use trunkline_proto::heartbeat::Heartbeat;
 use trunkline_proto::{Codec, EnginePacket, Open, Version};
 
 use super::conn::{Conn, Deadlines, Order, Outlet, Seen};
-use super::frames::FrameKind;
+use super::frames::{Deflate, FrameKind};
 use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
 use super::{ConnRef, FetchReply, Private, Shard};
@@ -89,7 +89,7 @@ impl Shard {
             NewWire::WebSocket { stream, leftover: early, deflate: negotiated } => {
                 let Ok((reader, writer)) = wire::open(stream) else { return };
                 leftover = early;
-                deflate = config.per_message_deflate.filter(|_| negotiated).map(|options| options.threshold);
+                deflate = Deflate::agreed(config.per_message_deflate, negotiated);
                 reading = Some(reader);
                 Outlet::WebSocket { writer, unsent: Vec::new() }
             }
@@ -300,7 +300,9 @@ impl Shard {
         for (target, reply) in self.fetches.take() {
             self.fetch(&target, reply);
         }
-        for walked in self.walked.take() {
+        // What was distributed during this turn may be for the next.
+        let position = self.core.borrow().delivery.position();
+        for (_, walked) in self.walked.borrow_mut().extract_if(.., |(at, _)| *at <= position) {
             let _ = walked.send(());
         }
         for (conn, ns, done) in self.shows.take() {

@@ -30,7 +30,7 @@ pub(super) struct Talk {
     auth: Option<ByteString>,
     socket: Option<Socket>,
     /// The session it comes back to.
-    back: Option<Return>,
+    back: Option<Box<Return>>,
     /// Dropped when its last handler is done: who takes the session over waits for that.
     over: Option<oneshot::Sender<()>>,
     stage: Stage,
@@ -96,6 +96,11 @@ impl Talk {
     /// Whether a handler of an event runs.
     pub(super) fn is_handling(&self) -> bool {
         matches!(self.stage, Stage::Running(_)) || !self.beside.is_empty()
+    }
+
+    /// Nothing is handled at the moment.
+    pub(super) fn forget_latest(&mut self) {
+        self.latest = ByteString::new();
     }
 
     /// Whether its client can come back.
@@ -309,7 +314,7 @@ impl ConnTask {
             let skip = socket.server().options.recovery.as_ref().is_some_and(|recovery| recovery.skip_middlewares);
             let talk = &mut self.talks[index];
             talk.socket = Some(socket);
-            talk.back = Some(back);
+            talk.back = Some(Box::new(back));
             return if skip { self.judged(index, Ok(())) } else { self.ask_middlewares(index) };
         }
         self.begin_afresh(index, namespace)

@@ -376,6 +376,8 @@ impl Future for ConnTask {
             let handled: Vec<_> = this.talks.iter().map(|talk| (&*talk.ns, &*talk.latest)).collect();
             tracing::warn!(elapsed = ?started.elapsed(), ?handled, "a handler held up its shard; is it blocking?");
         }
+        // A name is a part of the message that it came in, which is not to be kept for it.
+        this.talks.iter_mut().for_each(Talk::forget_latest);
         if this.closed {
             return if this.talks.is_empty() { Poll::Ready(()) } else { Poll::Pending };
         }

@@ -1,6 +1,7 @@
 //! The turn of a shard: append what its handlers emitted, take in what was committed, walk, write each connection once,
 //! and serve those behind. Long turns are cut into slices, between which connections are read.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,13 +9,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
+use trunkline_delivery::Position;
 use trunkline_log::{PageLimit, ReadError};
 
 use super::core::Batch;
-use super::{CURRENT, PageRead, Shard};
+use super::{CURRENT, ConnRef, PageRead, Private, Shard};
 use crate::DisconnectReason;
+use crate::figures::Told;
 use crate::handler::dispatch::guarded_call;
-use crate::mailbox::Command;
+use crate::mailbox::{Command, Mail};
 use crate::server::RoomEvent;
 
 /// How long a turn goes on before others get theirs.
@@ -67,16 +70,17 @@ impl Shard {
         self.core.borrow_mut().tick(self.now());
         self.expire_sessions();
         self.append_batches();
-        self.take_mail();
+        // Read first: everything up to here is in the mailbox by now.
+        let distributed = self.server.hub().distributed();
+        let (mut mail, mut commands) = (VecDeque::new(), Vec::new());
+        self.mailbox.take(&mut mail, &mut commands);
         let mut slice = Slice(Instant::now());
         loop {
-            let done = self.walk_step();
-            // Before anybody else gets a turn: members that were acted on may be gone then.
-            self.after_walk();
-            if done {
-                break;
-            }
-            slice.pause_if_long().await;
+            let late = self.hand_over(&mut mail, distributed);
+            commands.drain(..).for_each(|command| self.obey(command));
+            self.walk(&mut slice).await;
+            let Some(late) = late else { break };
+            self.say_late(late);
         }
         self.answer_fetches();
         self.write_touched(&mut slice).await;
@@ -105,7 +109,8 @@ impl Shard {
         }
     }
 
-    fn keep(&self, batch: Batch, append: super::Appending) {
+    fn keep(&self, mut batch: Batch, append: super::Appending) {
+        batch.since = Some(Instant::now());
         self.core.borrow_mut().in_flight.push_back(batch);
         self.appends.borrow_mut().push_back(append);
         self.want_turn();
@@ -137,12 +142,19 @@ impl Shard {
             Ok(trunkline_log::Appended::New(positions)) => &positions[..],
             Ok(trunkline_log::Appended::Known(_)) | Err(_) => &[],
         };
+        if let Some(since) = batch.since {
+            self.server.figures().append_seconds.record(since.elapsed().as_secs_f64());
+        }
         if !taken.is_empty() {
+            self.server.figures().appended.increment(taken.len() as u64);
             self.server.hub().distribute(Some(self.index));
         }
         self.core.borrow_mut().committed(&mut batch, taken);
         for cast in batch.casts.drain(..) {
             self.server.hub().cast(&cast.cast, Some(self.index), cast.on_route);
+        }
+        if !batch.late.is_empty() {
+            self.mailbox.push_late(std::mem::take(&mut batch.late));
         }
         batch.commit.resolve(result);
     }
@@ -154,8 +166,10 @@ impl Shard {
             tracing::error!(%error, "events are not appended; connections that wait for that are closed");
         }
         self.failures.set(self.failures.get() + 1);
+        self.server.figures().failed.increment(1);
         let mut core = self.core.borrow_mut();
-        for (_, conn, _) in batch.privates.drain(..) {
+        let late = batch.late.drain(..).map(|(conn, _)| conn);
+        for conn in batch.privates.drain(..).map(|(_, conn, _)| conn).chain(late) {
             if let Some(found) = core.conn_mut(conn) {
                 found.close(DisconnectReason::TransportError);
             }
@@ -168,21 +182,37 @@ impl Shard {
         }
     }
 
-    /// Takes in what the hub handed over and what others ask for.
-    fn take_mail(self: &Rc<Self>) {
-        // Read first: everything up to here is in the mailbox by now.
-        let distributed = self.server.hub().distributed();
-        let (mut items, mut commands) = (Vec::new(), Vec::new());
-        self.mailbox.take(&mut items, &mut commands);
-        {
-            let mut core = self.core.borrow_mut();
-            for item in items {
-                core.delivery.hand_over(item);
+    /// Hands the walk what it is to do next: everything, or what is before items that have to stand behind a cast.
+    fn hand_over(&self, mail: &mut VecDeque<Mail>, distributed: Position) -> Option<Vec<(ConnRef, Private)>> {
+        let mut core = self.core.borrow_mut();
+        while let Some(next) = mail.pop_front() {
+            match next {
+                Mail::Item(item) => core.delivery.hand_over(item),
+                Mail::Late(late) => return Some(late),
             }
-            core.delivery.handed_up_to(distributed);
         }
-        for command in commands {
-            self.obey(command);
+        core.delivery.handed_up_to(distributed);
+        None
+    }
+
+    async fn walk(&self, slice: &mut Slice) {
+        loop {
+            let done = self.walk_step();
+            // Before anybody else gets a turn: members that were acted on may be gone then.
+            self.after_walk();
+            if done {
+                return;
+            }
+            slice.pause_if_long().await;
+        }
+    }
+
+    /// The casts before these items have been walked.
+    fn say_late(&self, late: Vec<(ConnRef, Private)>) {
+        let mut core = self.core.borrow_mut();
+        let after = core.delivery.position();
+        for (conn, item) in late {
+            core.private_after(conn, after, item);
         }
     }
 
@@ -296,7 +326,7 @@ impl Shard {
     }
 
     /// The log has passed these cursors: their connections end, so that nobody misses something without knowing.
-    fn cut(&self, oldest: trunkline_delivery::Position) {
+    fn cut(&self, oldest: Position) {
         let mut core = self.core.borrow_mut();
         for member in core.delivery.take_passed(oldest) {
             let Some(conn) = core.delivery.conn_of(member) else { continue };
@@ -308,7 +338,32 @@ impl Shard {
         }
     }
 
+    /// Tells the figures of this shard, once in a while.
+    fn tell_figures(&self) {
+        let mut meter = self.meter.borrow_mut();
+        if !meter.is_due() {
+            return;
+        }
+        let core = self.core.borrow();
+        let away = core.kept.away();
+        let now = Told {
+            members: core.delivery.len(),
+            behind: core.delivery.lagging().saturating_sub(away),
+            away,
+            deliveries: core.out.delivered,
+            cut: core.out.cut,
+        };
+        meter.tell(self.server.figures(), now);
+        if self.index == 0 {
+            self.server.hub().adapter().figures(&mut |name, value| {
+                #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+                metrics::gauge!(name).set(value as f64);
+            });
+        }
+    }
+
     fn end_turn(&self) {
+        self.tell_figures();
         let (vacated, position) = {
             let mut core = self.core.borrow_mut();
             if core.out.touched.is_empty() {

@@ -46,7 +46,7 @@ impl What {
                 packets.extend(messages.iter().cloned().map(EnginePacket::Message));
             }
             Self::Private(_, Private::Engine(packet) | Private::Tracked(packet, _)) => packets.push(packet.clone()),
-            Self::Private(_, Private::Frame(_) | Private::Volatile { .. }) => {}
+            Self::Private(_, Private::Frame(_) | Private::Volatile(_)) => {}
             Self::Private(_, Private::Finish) => packets.push(EnginePacket::Close),
         }
     }
@@ -304,7 +304,7 @@ fn ping_len(version: trunkline_proto::Version) -> usize {
 fn put_private(item: &Private, conn: &Conn, frames: &mut Frames, out: &mut Vec<u8>) {
     match item {
         // It is encoded when it gets its place.
-        Private::Volatile { .. } => {}
+        Private::Volatile(_) => {}
         Private::Messages(messages) | Private::Event { messages, .. } | Private::Farewell { messages, .. } => {
             let compress = !matches!(item, Private::Event { compress: false, .. });
             for message in messages {

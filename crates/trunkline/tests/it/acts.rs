@@ -4,6 +4,7 @@
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{Broadcast, Data, Server, Socket};
 
+use crate::polling::Polling;
 use crate::support::{answer_barriers, answer_marks, barrier, events_so_far, join, server_of};
 
 /// Three clients: the first in room x, the second in x and y, the third in none.
@@ -109,4 +110,33 @@ async fn a_socket_leaves_all_its_rooms_at_once() {
     // It is still found by its id.
     assert_eq!(three.members(second.id()).await, [1]);
     barrier(second).await;
+}
+
+/// The GET comes in the turn that walks the ban: the farewell must not pass what the client is still owed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_emitted_before_a_ban_comes_before_it_over_polling() {
+    let io = server_of(1).await;
+    io.on("join", |socket: Socket| async move { socket.join("banned").await });
+    io.on("ban", |socket: Socket| async move {
+        socket.namespace().in_("banned").disconnect_sockets(false);
+    });
+    let address = crate::support::listen(&io).await;
+    let judge = Client::dial(address).await.unwrap().connect("/", serde_json::json!({})).await.unwrap();
+    for number in 0..300 {
+        let client = Polling::join(address).await;
+        client.post("42[\"join\"]").await;
+        io.in_("banned").emit("before", number).await.unwrap();
+        let ban = async {
+            // Somewhere on the way of the GET, another place each time.
+            for _ in 0..number % 60 {
+                tokio::task::yield_now().await;
+            }
+            judge.emit("ban", ());
+        };
+        let (mut packets, ()) = tokio::join!(client.get(), ban);
+        while packets.last().is_none_or(|last| last != "41") {
+            packets.extend(client.get().await);
+        }
+        assert_eq!(packets, [format!("42[\"before\",{number}]"), "41".to_owned()]);
+    }
 }

@@ -148,10 +148,8 @@ async fn what_a_handler_sends_in_any_way_arrives_in_the_order_of_its_calls() {
     assert_eq!(answered(&mut socket, 8).await, ["1", "2", "3", "4", "5", "6", "7", "8"]);
 }
 
-// FIXME: what is kept in no log has a place behind entries, but a broadcast of this kind has none that something sent to
-// a single client could stand behind, unless an entry lies between.
 #[tokio::test]
-async fn what_a_handler_sends_to_one_client_overtakes_its_local_broadcast() {
+async fn what_a_handler_sends_to_one_client_comes_behind_its_local_broadcast() {
     let io = server_of(1).await;
     io.on("go", |socket: Socket| async move {
         socket.namespace().local().emit("first", ());
@@ -159,7 +157,7 @@ async fn what_a_handler_sends_to_one_client_overtakes_its_local_broadcast() {
     });
     let (_client, mut socket) = join(&io).await;
     socket.emit("go", ());
-    assert_eq!(answered(&mut socket, 2).await, ["second", "first"]);
+    assert_eq!(answered(&mut socket, 2).await, ["first", "second"]);
 }
 
 /// What another thread sent to one client did not wait for the entries that this thread had emitted before.

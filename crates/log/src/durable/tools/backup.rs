@@ -43,7 +43,13 @@ pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Backup, Ope
         let source = io::Error::new(io::ErrorKind::AlreadyExists, "it is not empty");
         return Err(OpenError::Io { what: format!("no backup is made in {}", to.display()), source });
     }
-    let numbers = numbers(&from)?;
+    let mut numbers = numbers(&from)?;
+    // One that was only just begun holds nothing. The one before it may still be written to: that is the one to copy.
+    while let Some(&number) = numbers.last()
+        && Opened::open(&from, number)?.is_none_or(|opened| opened.header.is_none())
+    {
+        numbers.pop();
+    }
     let mut done = Backup { segments: 0, bytes: 0, last: Position::ZERO };
     let Some((&newest, sealed)) = numbers.split_last() else {
         return Err(OpenError::Io { what: "no backup is made".to_owned(), source: io::ErrorKind::NotFound.into() });

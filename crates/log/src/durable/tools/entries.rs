@@ -85,7 +85,8 @@ impl Entries {
                 let followed = numbers(&self.files)?.iter().any(|&number| number > place.segment);
                 // After the question whether it is sealed: then all of it is seen.
                 opened.refresh()?;
-                self.read(&opened, place, followed)
+                let end = opened.end(&self.files, place.segment)?;
+                self.read(&opened, place, end, followed)
             }
             None => self.follow(place.segment),
         }
@@ -114,8 +115,8 @@ impl Entries {
         Ok(self.at.is_some())
     }
 
-    fn read(&mut self, opened: &Opened, mut place: Place, followed: bool) -> Result<bool, OpenError> {
-        let mut records = Records::new(&*opened.file, place.offset, opened.size, Some(place.position));
+    fn read(&mut self, opened: &Opened, mut place: Place, until: u64, followed: bool) -> Result<bool, OpenError> {
+        let mut records = Records::new(&*opened.file, place.offset, until, Some(place.position));
         let limit = place.offset + STEP;
         let mut end = None;
         while end.is_none() && records.at < limit {

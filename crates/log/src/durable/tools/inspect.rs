@@ -72,7 +72,7 @@ pub struct RoomReport {
 ///
 /// # Errors
 ///
-/// The directory cannot be read, holds a later version, or is damaged: then [`verify`](super::verify) tells all of it.
+/// The directory cannot be read, holds a later version, or is damaged: then [`verify`](super::verify()) tells all of it.
 pub fn inspect(dir: impl AsRef<Path>) -> Result<Inspection, OpenError> {
     let files = files(dir.as_ref())?;
     let meta = Meta::read(&files)?;
@@ -82,7 +82,8 @@ pub fn inspect(dir: impl AsRef<Path>) -> Result<Inspection, OpenError> {
     for (i, &number) in numbers.iter().enumerate() {
         let Some(opened) = Opened::open(&files, number)? else { continue };
         let is_newest = i + 1 == numbers.len();
-        segments.extend(counts.segment(&opened, is_newest)?);
+        let end = opened.end(&files, number)?;
+        segments.extend(counts.segment(&opened, end, is_newest)?);
     }
     let rooms = counts.rooms.into_iter();
     Ok(Inspection {
@@ -110,12 +111,12 @@ struct Counts {
 }
 
 impl Counts {
-    fn segment(&mut self, opened: &Opened, is_newest: bool) -> Result<Option<SegmentReport>, OpenError> {
+    fn segment(&mut self, opened: &Opened, end: u64, is_newest: bool) -> Result<Option<SegmentReport>, OpenError> {
         let Some(header) = opened.header else {
             let damage = OpenError::damaged(&opened.name, 0, "the header of the segment is wrong");
             return if is_newest { Ok(None) } else { Err(damage) };
         };
-        let scanned = scan_with(&*opened.file, &header, opened.size, |header, key, entries| {
+        let scanned = scan_with(&*opened.file, &header, end, |header, key, entries| {
             self.keys += usize::from(key.is_some() && !header.has(CARRIED));
             entries.iter().for_each(|entry| self.entry(entry));
         });

@@ -64,6 +64,13 @@ impl Opened {
         }
     }
 
+    /// Where the records end, by what the next segment knows; in the newest one where the file does. What a sealed segment
+    /// has behind that is its footer, or what a crash left of it.
+    fn end(&self, files: &Files, number: u64) -> Result<u64, OpenError> {
+        let next = Self::open(files, number + 1)?.and_then(|next| next.header);
+        Ok(next.map_or(self.size, |next| next.previous_end.min(self.size)))
+    }
+
     fn refresh(&mut self) -> Result<(), OpenError> {
         self.size = self.file.size().map_err(reading(&self.name))?;
         Ok(())

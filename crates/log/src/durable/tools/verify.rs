@@ -48,7 +48,8 @@ pub fn verify(dir: impl AsRef<Path>) -> Result<Vec<FileReport>, OpenError> {
         // Removed meanwhile: it was the oldest.
         let Some(opened) = Opened::open(&files, number)? else { continue };
         let is_newest = i + 1 == numbers.len();
-        let (mut report, index) = of_segment(&opened, is_newest)?;
+        let end = opened.end(&files, number)?;
+        let (mut report, index) = of_segment(&opened, end, is_newest)?;
         if let (Some(header), Some((last, next, end))) = (opened.header, before)
             && (last + 1, next, end) != (number, header.first, header.previous_end)
         {
@@ -72,7 +73,7 @@ fn of_meta(files: &crate::durable::Files) -> Result<FileReport, OpenError> {
     Ok(FileReport { file: meta::NAME.to_owned(), bytes, records: 0, entries: 0, sealed: false, unfinished: 0, damage })
 }
 
-fn of_segment(opened: &Opened, is_newest: bool) -> Result<(FileReport, Option<Index>), OpenError> {
+fn of_segment(opened: &Opened, end: u64, is_newest: bool) -> Result<(FileReport, Option<Index>), OpenError> {
     let mut report = FileReport {
         file: opened.name.clone(),
         bytes: opened.size,
@@ -92,7 +93,7 @@ fn of_segment(opened: &Opened, is_newest: bool) -> Result<(FileReport, Option<In
         return Ok((report, None));
     };
     let footer = Index::of_sealed(&*opened.file, opened.size).map_err(reading(&opened.name))?;
-    let scanned = scan_with(&*opened.file, &header, opened.size, |header, _, _| {
+    let scanned = scan_with(&*opened.file, &header, end, |header, _, _| {
         report.records += 1;
         report.entries += u64::from(header.count);
     });
@@ -106,7 +107,7 @@ fn of_segment(opened: &Opened, is_newest: bool) -> Result<(FileReport, Option<In
         Stop::Bad(Bad::Newer(version)) => {
             return Err(OpenError::Newer { file: opened.name.clone(), version: version.into() });
         }
-        Stop::Footer if footer.is_some_and(|footer| footer != scanned.index) => {
+        Stop::Footer | Stop::End if footer.as_ref().is_some_and(|footer| *footer != scanned.index) => {
             report.damage = damage(end, "the index says something else than the records");
         }
         Stop::Footer | Stop::End => {}

@@ -5,28 +5,86 @@ use std::collections::BTreeSet;
 
 use super::{Phase, Shard, World};
 use crate::model::{Verdict, bits};
-use crate::steps::Draw;
+use crate::steps::{Draw, Sends};
 
+/// How often clients come back at the end: after one that was sent away comes one with a session of its own.
+const ROUNDS_MAX: u32 = 4;
 /// Slices after which a turn must have ended.
 const SLICES_MAX: u32 = 20_000;
 
 impl World {
     /// Lets everything come to rest with open wires: every client must have all that it is owed, and nothing is left over.
     pub(crate) fn finish(&mut self) -> Verdict {
-        self.come_to_rest()?;
-        self.compare()?;
-        for Shard { wires, delivery, .. } in &mut self.shards {
-            while let Some((&key, _)) = wires.conns.first_key_value() {
-                wires.close(key, delivery, &mut self.model, false);
-            }
+        if self.config.recovery {
+            self.bring_back()?;
         }
         self.come_to_rest()?;
-        for (index, Shard { delivery, .. }) in self.shards.iter().enumerate() {
-            if !delivery.is_empty() || delivery.rooms() > 0 || delivery.lagging() > 0 {
-                return Err(format!("shard {index} keeps something: {delivery:?}"));
+        self.compare()?;
+        for index in 0..self.shards.len() {
+            while let Some((&key, _)) = self.shards[index].wires.conns.first_key_value() {
+                self.close(index, key, false)?;
+            }
+        }
+        self.pass(self.config.window)?;
+        self.come_to_rest()?;
+        for (index, Shard { delivery, kept, pins, .. }) in self.shards.iter().enumerate() {
+            let rows = delivery.len() + delivery.rooms() + delivery.lagging() + kept.len() + kept.away() + pins.len();
+            if rows > 0 {
+                return Err(format!("shard {index} keeps something: {delivery:?} {kept:?} {pins:?}"));
             }
         }
         if self.interest.is_empty() { Ok(()) } else { Err(format!("rows are left: {:?}", self.interest)) }
+    }
+
+    /// Every client comes back, gets what it lacks and says so; sessions that nobody comes back to are forgotten.
+    fn bring_back(&mut self) -> Verdict {
+        for _ in 0..ROUNDS_MAX {
+            self.close_dead()?;
+            for client in 0..self.clients.len() {
+                if self.clients[client].wire.is_none() {
+                    self.say_hello(client, Sends::Own, 1, u32::MAX);
+                }
+            }
+            self.come_to_rest()?;
+            while !self.hellos.is_empty() {
+                self.serve(0, true)?;
+            }
+            self.alive().into_iter().for_each(|uid| self.open_session(uid));
+            self.come_to_rest()?;
+            self.each_conn(|world, index, key| {
+                while world.handle(index, key)? {}
+                Ok(())
+            })?;
+        }
+        self.pass(self.config.window)?;
+        self.come_to_rest()?;
+        self.each_conn(Self::exchange_ping)
+    }
+
+    /// Everything goes on, as far as the wires take it.
+    pub(super) fn round(&mut self) -> Verdict {
+        self.distribute()?;
+        (0..self.shards.len()).try_for_each(|index| self.whole_turn(index))?;
+        self.each_conn(|world, index, key| {
+            while world.handle(index, key)? {}
+            Ok(())
+        })
+    }
+
+    fn each_conn(&mut self, act: impl Fn(&mut Self, usize, u32) -> Verdict) -> Verdict {
+        for index in 0..self.shards.len() {
+            for key in self.shards[index].wires.conns.keys().copied().collect::<Vec<_>>() {
+                act(self, index, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_dead(&mut self) -> Verdict {
+        self.each_conn(|world, index, key| {
+            let dead = world.shards[index].wires.conns.get(&key).is_some_and(|conn| conn.dead);
+            if dead { world.lose_conn(index, key) } else { Ok(()) }
+        })
     }
 
     fn come_to_rest(&mut self) -> Verdict {
@@ -35,8 +93,8 @@ impl World {
                 wires.unblock(key, u32::MAX, delivery, &mut self.model);
             }
         }
-        self.distribute()?;
-        for round in 1..=3 {
+        for round in 1..=5 {
+            self.distribute()?;
             for index in 0..self.shards.len() {
                 self.whole_turn(index)?;
             }
@@ -56,7 +114,7 @@ impl World {
         Err("the shards do not come to rest".into())
     }
 
-    fn whole_turn(&mut self, index: usize) -> Verdict {
+    pub(super) fn whole_turn(&mut self, index: usize) -> Verdict {
         for slice in 0..SLICES_MAX {
             self.turn(index, 1 + slice as usize % 7, 2 * slice + 1)?;
             if matches!(self.shards[index].phase, Phase::Idle) {
@@ -73,8 +131,8 @@ impl World {
         for uid in self.alive() {
             self.model.complete(uid, distributed)?;
             let member = &self.model.members[uid];
-            let shard = &mut self.shards[member.shard];
-            let key = shard.wires.seat(uid).expect("a member that lives has a seat").1.key;
+            let shard = &self.shards[member.shard];
+            let key = shard.wires.key_of(uid).expect("a member that lives has a key");
             let mut rooms = shard.delivery.rooms_of(key);
             rooms.sort_unstable();
             if rooms != self.names(member.rooms, None)
