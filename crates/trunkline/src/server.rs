@@ -147,7 +147,7 @@ impl Server {
     /// name becomes a namespace of its own with the handlers and middlewares of this one. Emitting on it reaches all
     /// of its children.
     ///
-    /// Anybody who can connect can make namespaces this way; see [`limits::DYNAMIC_NAMESPACES`].
+    /// Anybody who can connect can make namespaces this way; see [`crate::limits::DYNAMIC_NAMESPACES`].
     ///
     /// # Errors
     ///

@@ -75,6 +75,8 @@ export const TAKEN = [
 /** What both take, but not for the same. */
 export const READ_OTHERWISE = [
   ["blanks in place of an id", hasBlankId],
+  // JavaScript rounds it before it makes text of it.
+  ["a key that is a whole number of 64 bits", ({ form }) => form?.longKey],
   // npm's decoder gives its bytes, since it knows only the dates that it writes itself.
   ["a timestamp of the msgpack specification", ({ form }) => form?.timestamp],
   ["a member of the packet under a key that is no text", ({ form }) => form?.oddName],

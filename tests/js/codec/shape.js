@@ -115,7 +115,9 @@ class Walk {
   map(length, depth) {
     this.facts.depth = Math.max(this.facts.depth, depth);
     for (let i = 0; i < length; i++) {
+      const kind = this.bytes[this.at];
       const form = this.value(depth + 1);
+      this.facts.longKey ||= kind === 0xcf || kind === 0xd3;
       const key = form === "text" ? this.last : undefined;
       // A key of the packet itself may be anything; only known ones are looked at.
       this.facts.badKey ||= depth > 1 && !["text", "uint", "int"].includes(form);

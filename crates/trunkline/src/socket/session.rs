@@ -102,7 +102,7 @@ impl Socket {
         }
     }
 
-    /// Sets a value of `socket.data`, which other handlers and [`Broadcast::fetch_sockets`] see.
+    /// Sets a value of `socket.data`, which other handlers and [`crate::Broadcast::fetch_sockets`] see.
     ///
     /// # Errors
     ///
