@@ -1,11 +1,16 @@
 //! The program: options in, exit code out.
-//! What it serves is in `serve`, the pages in `pages`, what they talk to in `demos`.
+//! What it serves is in `serve`, the pages in `pages`, what they talk to in `demos`, plain HTTP in `api`, what is done with
+//! a data directory in `store`.
 
+mod api;
 mod client;
 mod demos;
+mod json;
 mod options;
 mod pages;
+mod public;
 mod serve;
+mod store;
 mod units;
 
 use std::io::Write as _;
@@ -20,6 +25,7 @@ const REFUSED: u8 = 2;
 fn main() -> ExitCode {
     let options = match Options::read(std::env::args_os()) {
         Reading::Options(options) => options,
+        Reading::Store(command) => return store::run(command),
         Reading::Shown(text) => {
             say(text.trim_end());
             return ExitCode::SUCCESS;

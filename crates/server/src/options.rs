@@ -4,20 +4,39 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-
 use std::time::Duration;
 
-use clap::Parser;
+use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
 
-use crate::units;
+use crate::public::PublicRoom;
+use crate::{store, units};
 
 /// Serves Socket.IO, and two pages that show it: a chat and a whiteboard.
 ///
 /// What is said and drawn is kept in a directory and survives the program, also one that is killed: clients come back to
 /// where they were.
 #[derive(Debug, Parser)]
-#[command(name = "trunkline-server", version)]
+#[command(name = "trunkline-server", version, args_conflicts_with_subcommands = true)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks into a data directory, checks it, prints it or copies it, also while a server writes there
+    Store {
+        #[command(subcommand)]
+        command: store::Command,
+    },
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Address to listen on: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that can reach it
     #[arg(long, env = "TRUNKLINE_HOST", default_value = "127.0.0.1", value_name = "IP", value_parser = host)]
@@ -33,12 +52,12 @@ pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
 
     /// Keeps what is said and drawn in memory alone: it is gone with the program
-    #[arg(long, env = "TRUNKLINE_MEMORY", conflicts_with_all = ["fsync", "retention_age", "retention_bytes"])]
+    #[arg(long, env = "TRUNKLINE_MEMORY", conflicts_with = "fsync", value_parser = BoolishValueParser::new())]
     pub(crate) memory: bool,
 
     /// Has the disk itself confirm each write, 0.1 to 10 ms by the disk: what is acknowledged then survives loss of power.
     /// Without it, it survives the death of the program alone
-    #[arg(long, env = "TRUNKLINE_FSYNC")]
+    #[arg(long, env = "TRUNKLINE_FSYNC", value_parser = BoolishValueParser::new())]
     pub(crate) fsync: bool,
 
     /// Age beyond which what is kept is removed, in whole files of up to an hour; a number with s, m, h or d
@@ -57,6 +76,12 @@ pub(crate) struct Options {
         value_parser = units::duration)]
     pub(crate) recovery_window: Duration,
 
+    /// A room whose past anybody may read at /api/history, such as `/chat#lobby`; with `*` at the end all rooms of the
+    /// namespace that begin so. May be given several times (in the environment with commas between them); without it, no
+    /// room is public
+    #[arg(long = "public-room", env = "TRUNKLINE_PUBLIC_ROOMS", value_name = "NAMESPACE#ROOM", value_delimiter = ',')]
+    pub(crate) public_rooms: Vec<PublicRoom>,
+
     /// Directory with the browser client's files, `dist` of the package socket.io-client; without this option they are
     /// taken from npm at the first start
     #[arg(long, env = "TRUNKLINE_CLIENT_DIR", value_name = "DIR")]
@@ -73,6 +98,8 @@ pub(crate) struct Options {
 pub(crate) enum Reading {
     /// Serve with these.
     Options(Box<Options>),
+    /// Do something with a data directory.
+    Store(store::Command),
     /// A text that was asked for: the help or the version.
     Shown(String),
     /// One sentence about what is wrong.
@@ -82,10 +109,13 @@ pub(crate) enum Reading {
 impl Options {
     /// Reads arguments, the program's name first, and the environment.
     pub(crate) fn read<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> Reading {
-        match Self::try_parse_from(args) {
-            Ok(options) => Reading::Options(Box::new(options)),
-            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-                Reading::Shown(error.to_string())
+        use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+        match Line::try_parse_from(args) {
+            Ok(Line { command: Some(Command::Store { command }), .. }) => Reading::Store(command),
+            Ok(Line { options, command: None }) => Reading::Options(Box::new(options)),
+            Err(error) if matches!(error.kind(), DisplayHelp | DisplayVersion) => Reading::Shown(error.to_string()),
+            Err(error) if error.kind() == DisplayHelpOnMissingArgumentOrSubcommand => {
+                Reading::Wrong("`store` needs to know what to do (store --help lists it)".to_owned())
             }
             Err(error) => Reading::Wrong(sentence(&error.to_string())),
         }
@@ -137,7 +167,7 @@ mod tests {
         assert_eq!(options.address().to_string(), "127.0.0.1:3000");
         assert_eq!(options.data_dir, PathBuf::from("./data"));
         assert_eq!((options.client_dir, options.shards), (None, None));
-        assert_eq!((options.memory, options.fsync), (false, false));
+        assert_eq!((options.memory, options.fsync, options.public_rooms.len()), (false, false, 0));
         assert_eq!(options.retention_age, Duration::from_secs(24 * 3600));
         assert_eq!(options.retention_bytes, 1 << 30);
         assert_eq!(options.recovery_window, Duration::from_secs(600));
@@ -170,6 +200,8 @@ mod tests {
         assert_eq!(kept.retention_bytes, 4 << 30);
         assert_eq!(kept.recovery_window, Duration::from_secs(3600));
         assert!(options(&["--memory"]).memory);
+        let public = options(&["--public-room", "/chat#lobby", "--public-room=/news#*"]).public_rooms;
+        assert_eq!(public.len(), 2);
     }
 
     #[test]
@@ -191,6 +223,10 @@ mod tests {
             (&["--retention-bytes", "1GB"], "not a size"),
             (&["--recovery-window", "0s"], "not a duration"),
             (&["--memory", "--fsync"], "--fsync"),
+            (&["--public-room", "lobby"], "/chat#lobby"),
+            (&["store"], "store"),
+            (&["store", "look"], "look"),
+            (&["--port", "1", "store", "inspect"], "store"),
         ] {
             let sentence = wrong(args);
             assert!(sentence.contains(named), "{args:?}: {sentence}");

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use trunkline::{OpenError, Recovery, Server};
 
+use crate::api::Api;
 use crate::client::Client;
 use crate::demos::Demos;
 use crate::options::Options;
@@ -48,11 +49,12 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     };
     let demos = Demos::default();
     let io = build(options, client.dir_of(source), &demos).await?;
-    let _background = demos.start(&io).await.map_err(|error| error.to_string())?;
+    let mut background = demos.start(&io).await.map_err(|error| error.to_string())?;
+    let api = Api::start(&io, options, &mut background);
     let address = listener.local_addr().map_err(|error| Failure::Broken(error.to_string()))?;
     say(&format!("listening on http://{address}"));
     tokio::select! {
-        served = io.serve(listener, pages::router(source)) => {
+        served = io.serve(listener, pages::router(source).merge(api.router())) => {
             served.map_err(|error| Failure::Broken(format!("cannot accept connections any more: {error}")))?;
         }
         () = ending.asked() => {}
@@ -89,7 +91,7 @@ fn recovery(options: &Options) -> Recovery {
 }
 
 /// The directory of the log in the data directory.
-fn log_in(data_dir: &Path) -> PathBuf {
+pub(crate) fn log_in(data_dir: &Path) -> PathBuf {
     data_dir.join("log")
 }
 

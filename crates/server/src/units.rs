@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them on a command line.
+//! Durations, sizes and times as people write and read them.
 //! Which of them an option takes, and what it means, is in `options`.
 
 use std::time::Duration;
@@ -24,6 +24,34 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let plain = text.parse().ok().filter(|bytes| *bytes > 0);
     plain.or_else(|| number_with(text, &SIZES)).ok_or_else(|| "it is not a size such as 512MiB or 1GiB".to_owned())
+}
+
+/// Bytes as people read them, with at most one decimal.
+pub(crate) fn readable(bytes: u64) -> String {
+    match SIZES.iter().rev().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => {
+            let tenths = u128::from(bytes) * 10 / u128::from(*unit);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
+/// A time, given in milliseconds since 1970, in UTC to the second.
+pub(crate) fn utc(ms: u64) -> String {
+    const DAY: u64 = 86_400;
+    const ERA: u64 = 146_097;
+    let (days, second) = (ms / 1000 / DAY, ms / 1000 % DAY);
+    // Years that begin in March have their leap day at the end; eras of 400 of them are all of the same length.
+    let (era, day) = ((days + 719_468) / ERA, (days + 719_468) % ERA);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + next;
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
 }
 
 /// The number times its unit, unless it is zero or too large.
@@ -56,5 +84,24 @@ mod tests {
         for text in ["", "0", "1GB", "1g", "0KiB", "99999999TiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        for (ms, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (951_868_799_999, "2000-02-29T23:59:59Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(ms), shown);
+        }
+    }
+
+    #[test]
+    fn bytes_are_shown_with_the_largest_unit_that_fits() {
+        let shown = [0, 1023, 1024, 1_600_000, 1 << 30].map(readable);
+        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "1.0 GiB"]);
     }
 }

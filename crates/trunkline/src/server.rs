@@ -195,6 +195,12 @@ impl Server {
         self.core().hub.adapter().trouble()
     }
 
+    /// What the log is called. Positions of a log of another name mean nothing in this one.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.core().hub.adapter().epoch()
+    }
+
     /// The newest position of the log.
     #[must_use]
     pub fn committed(&self) -> Position {

@@ -1,122 +1,20 @@
 //! The program as an operator meets it: its lines, its exit codes, and its end with clients connected.
-//! The pages are tested in a browser, elsewhere.
+//! What it keeps is in `kept`, the commands for that in `store`, plain HTTP in `history`; the pages are tested in a browser,
+//! elsewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it takes for granted by unwrapping it")]
 
+mod history;
+mod kept;
+mod store;
+mod support;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::BufRead as _;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 
-/// A folder of its own for each test, gone at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(path.join("bin")).unwrap();
-        Self(path)
-    }
-
-    /// Puts a program named npm where the tested program looks for it. Its third argument is where to install.
-    fn npm(self, script: &str) -> Self {
-        let path = self.0.join("bin/npm");
-        // Written by another process: a file that this one had open for writing could be busy when it is run, since
-        // other tests fork meanwhile.
-        let write = r#"printf '#!/bin/sh\nPATH=/usr/bin:/bin\n%s\n' "$1" >"$2" && chmod 755 "$2""#;
-        let mut shell = Command::new("sh");
-        assert!(shell.args(["-c", write, "sh", script]).arg(&path).status().unwrap().success());
-        self
-    }
-
-    /// The program, on a free port, with the npm of this folder or none.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline-server"));
-        command.args(["--port", "0"]).args(args).current_dir(&self.0).env_clear().env("PATH", self.0.join("bin"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&self, args: &[&str]) -> Program {
-        let mut child = self.command(args).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let errors = child.stderr.take().unwrap();
-        Program { child, out, errors }
-    }
-
-    /// Runs the program, which must not start, and gives what it says on stderr.
-    fn refused(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-        said
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Program {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    errors: ChildStderr,
-}
-
-impl Program {
-    /// What it writes up to the line that names its address, which is returned as well.
-    fn listening(&mut self) -> (Vec<String>, String) {
-        let mut before = Vec::new();
-        loop {
-            let mut line = String::new();
-            let read = self.out.read_line(&mut line).unwrap();
-            assert_ne!(read, 0, "it ended: {before:?}");
-            match line.trim_end().strip_prefix("listening on http://") {
-                Some(address) => return (before, address.to_owned()),
-                None => before.push(line.trim_end().to_owned()),
-            }
-        }
-    }
-
-    /// Sends a signal and waits for the end.
-    fn end(mut self, signal: &str) -> (ExitStatus, String) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let status = self.child.wait().unwrap();
-        let mut said = String::new();
-        self.errors.read_to_string(&mut said).unwrap();
-        (status, said)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It has ended already, unless its test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn request(stream: &mut TcpStream, path: &str, headers: &str) -> String {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").unwrap();
-    let mut answer = Vec::new();
-    let mut byte = [0];
-    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        answer.push(byte[0]);
-    }
-    String::from_utf8(answer).unwrap()
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let mut answer = request(&mut stream, path, "Connection: close\r\n");
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
+use support::{Folder, get, request};
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
