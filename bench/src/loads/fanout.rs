@@ -108,7 +108,7 @@ impl Load for Fanout {
             self.settled += 1;
             return;
         }
-        let origin = between(packet, b"2[\"msg\",\"", b"\"]").and_then(Origin::of);
+        let origin = between(packet, b"2[\"msg\",\"", b"\"]").map(without_offset).and_then(Origin::of);
         let Some(origin) = origin.filter(|origin| is_sent(&self.rooms, *origin)) else {
             self.tally.noticed.altered += 1;
             return;
@@ -161,4 +161,8 @@ impl Steady for Fanout {
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
+}
+/// The payload without the offset that a server with recovery sends behind it, as one more argument.
+fn without_offset(payload: &[u8]) -> &[u8] {
+    payload.windows(3).position(|part| part == b"\",\"").map_or(payload, |end| &payload[..end])
 }
