@@ -10,7 +10,12 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use trunkline::proto::Parser;
 use trunkline::service::{Body, Request, Response, Service};
-use trunkline::{Recovery, ServerBuilder};
+use trunkline::{MemoryLimits, Recovery, ServerBuilder};
+
+/// What an entry of the tests takes on the disk, roughly: the durable log counts bytes.
+const ENTRY_BYTES: u64 = 256;
+/// Segments smaller than this are mostly overhead.
+const SMALLEST_SEGMENT: u64 = 64 * 1024;
 
 /// Why the testbed does not start: one sentence.
 #[derive(Debug)]
@@ -51,15 +56,29 @@ impl Settings {
         if !on {
             return Ok(builder);
         }
-        let recovery = match env::var("DATA_DIR") {
-            Ok(dir) if !dir.is_empty() => Recovery::durable(dir),
-            _ => Recovery::memory(),
+        let entries = match number("RETENTION_ENTRIES", 0)? {
+            0 => return Ok(builder.recovery(log())),
+            entries => entries,
         };
-        Ok(builder.recovery(recovery))
+        let limits = MemoryLimits { entries, ..MemoryLimits::default() };
+        let recovery = log().options(|options| {
+            let bytes = u64::try_from(entries).unwrap_or(u64::MAX).saturating_mul(ENTRY_BYTES);
+            options.max_bytes = bytes;
+            options.segment_bytes = (bytes / 4).max(SMALLEST_SEGMENT);
+        });
+        Ok(builder.memory(limits).recovery(recovery))
     }
 
     pub(crate) fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Refused> {
         Ok(number(name, u8::from(otherwise))? != 0)
+    }
+}
+
+/// Where the environment puts the log.
+fn log() -> Recovery {
+    match env::var("DATA_DIR") {
+        Ok(dir) if !dir.is_empty() => Recovery::durable(dir),
+        _ => Recovery::memory(),
     }
 }
 
