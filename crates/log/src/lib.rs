@@ -26,3 +26,4 @@ pub use adapter::{
 };
 pub use durable::{Durable, DurableOptions, OpenError};
 pub use memory::{Memory, MemoryLimits};
+pub use trunkline_delivery::{Act, Entry, Names, Position, Session, Stay, Target, To};

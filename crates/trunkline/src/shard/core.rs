@@ -28,6 +28,8 @@ const COARSEST: Millis = 25;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<NewEntry>,
+    /// How many entries it gave to the log.
+    pub(crate) given: usize,
     /// Its key; such a batch takes nothing else in.
     pub(crate) keyed: Option<Keyed>,
     /// When its append began, if it was not done at once.
@@ -137,7 +139,7 @@ impl Core {
         let waiting = if self.batches.is_empty() { self.in_flight.back_mut() } else { self.batches.back_mut() };
         match waiting {
             Some(batch) if !batch.casts.is_empty() => batch.late.push((conn, item)),
-            Some(batch) => batch.privates.push((batch.entries.len(), conn, item)),
+            Some(batch) => batch.privates.push((batch.given + batch.entries.len(), conn, item)),
             None => self.private_after(conn, self.last_own, item),
         }
     }

@@ -94,6 +94,7 @@ impl Shard {
         loop {
             let Some(mut batch) = self.core.borrow_mut().batches.pop_front() else { return };
             let (entries, keyed) = (std::mem::take(&mut batch.entries), batch.keyed.take());
+            batch.given = entries.len();
             let nothing_before = self.appends.borrow().is_empty();
             if entries.is_empty() && keyed.is_none() && nothing_before {
                 self.committed(batch, Ok(trunkline_log::Appended::New(Vec::new())));

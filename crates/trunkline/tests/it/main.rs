@@ -26,6 +26,7 @@ mod recovery;
 mod rooms;
 mod serving;
 mod slow;
+mod slow_log;
 mod support;
 mod tls;
 mod volatile;
