@@ -17,6 +17,10 @@ use crate::{Error, Socket};
 pub trait IntoAnswer<M> {
     #[doc(hidden)]
     fn into_answer(self) -> Result<Args, Error>;
+
+    /// Panics if this is no answer though it can be serialised.
+    #[doc(hidden)]
+    fn check() {}
 }
 
 #[doc(hidden)]
@@ -32,6 +36,16 @@ pub struct Fallible<M>(std::marker::PhantomData<M>);
 impl<T: Serialize> IntoAnswer<Plain> for T {
     fn into_answer(self) -> Result<Args, Error> {
         Ok(Args::serialize(&self)?)
+    }
+
+    fn check() {
+        // Serde has a form for it, in which a client would find its error as a success. The type system cannot tell.
+        let name = std::any::type_name::<T>();
+        assert!(
+            !name.starts_with("core::result::Result<"),
+            "a handler returns {name}, whose error is no answer: return `Result<T, trunkline::Error>`, for example with \
+             `.map_err(|why| trunkline::Error::new(\"code\", why))`"
+        );
     }
 }
 

@@ -64,7 +64,8 @@ impl Context {
 /// An async function that can be registered with [`crate::Namespace::on`] and its kin.
 ///
 /// It takes up to eight extractors ([`FromContext`]) and returns what the client gets as its acknowledgement, if it
-/// asked for one: any serialisable value, `()` for an empty one, or a `Result` of these with [`crate::Error`].
+/// asked for one: any serialisable value, `()` for an empty one, or a `Result` of these with [`crate::Error`]. Registering one
+/// that returns a `Result` with another error panics: its client would take the error for a success.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a valid event handler",
     label = "not a valid handler",
@@ -204,6 +205,7 @@ macro_rules! handlers {
 
             fn check(states: &States) {
                 $($arg::check(states);)*
+                R::check();
             }
         }
 
