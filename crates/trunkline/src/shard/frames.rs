@@ -244,3 +244,32 @@ fn put_message(message: Message, kind: FrameKind, compress: bool, deflater: &mut
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("a turn holds fewer than 2^32 entries and lists")
 }
+
+#[cfg(test)]
+mod tests {
+    use trunkline_delivery::Target;
+    use trunkline_proto::{Args, Parser, Version};
+
+    use super::*;
+
+    #[test]
+    fn a_broadcast_is_encoded_once_for_each_kind_of_receiver() {
+        let args = Args::serialize(&"a".repeat(100)).expect("an argument");
+        let act = Act::Emit { event: Event::new("event", args), compress: true };
+        let entry = Entry { position: Position::new(31), target: Target::everyone("/".into()), act };
+        let mut frames = Frames::default();
+        let list = frames.extend(List::EMPTY, &Source::Entry(Arc::new(entry)));
+        let plain =
+            FrameKind { codec: Codec { parser: Parser::Default, version: Version::V4 }, deflate: None, log: None };
+        let deflated = FrameKind { deflate: Some(Deflate { threshold: 50, window: WindowBits::MAX }), ..plain };
+        let kinds = [plain, deflated, FrameKind { log: Some(7), ..plain }];
+        let buffers = kinds.map(|kind| frames.buffer(list, kind));
+        for (kind, buffer) in kinds.into_iter().zip(&buffers) {
+            let again = frames.buffer(list, kind);
+            assert!(std::ptr::eq(again.as_ptr(), buffer.as_ptr()), "another receiver shares the bytes");
+        }
+        let [first, second, third] = &buffers;
+        assert_eq!((first[0], second[0], third[0]), (0x81, 0xc1, 0x81), "only the second is deflated");
+        assert!(second.len() < first.len() / 2 && third.ends_with(b",\"00000007-1f\"]"));
+    }
+}
