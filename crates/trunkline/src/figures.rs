@@ -17,9 +17,8 @@
 //!
 //! Gauges of shards are brought up to date at most once a second.
 
-use std::time::Instant;
-
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use trunkline_engine::wheel::Millis;
 
 /// The figures that all shards of a server share.
 pub(crate) struct Figures {
@@ -65,29 +64,29 @@ pub(crate) struct Told {
     pub(crate) cut: u64,
 }
 
-/// How often a shard tells its figures.
-const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often a shard tells its figures, in milliseconds.
+const EVERY: Millis = 1000;
 
 /// One shard's part: it tells what has changed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
     told: Told,
-    at: Instant,
+    /// When it told last, by the shard's clock.
+    at: Millis,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
-        Self { told: Told::default(), at: Instant::now() }
-    }
-
-    /// Whether it is time to tell.
-    pub(crate) fn is_due(&self) -> bool {
-        self.at.elapsed() >= EVERY
+    /// Whether it is time to tell; the next time is counted from now then.
+    pub(crate) fn take_turn(&mut self, now: Millis) -> bool {
+        let due = now.saturating_sub(self.at) >= EVERY;
+        if due {
+            self.at = now;
+        }
+        due
     }
 
     /// Tells what is different now.
     pub(crate) fn tell(&mut self, figures: &Figures, now: Told) {
-        self.at = Instant::now();
         let by = |gauge: &Gauge, before: usize, now: usize| {
             if before != now {
                 // The numbers of things in a process are exact in a double.

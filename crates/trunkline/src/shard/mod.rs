@@ -115,7 +115,7 @@ impl Shard {
             appends: RefCell::default(),
             reading: RefCell::default(),
             page: RefCell::default(),
-            meter: RefCell::new(Meter::new()),
+            meter: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_BUFFER]),
             inflater: RefCell::default(),
             ids: RefCell::new(Ids::new(u8::try_from(index).unwrap_or(u8::MAX))),

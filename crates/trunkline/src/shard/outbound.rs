@@ -171,19 +171,19 @@ impl Outbound {
 
     /// Remembers a broadcast for the listeners of a socket that it goes out to. What is emitted to a single socket they
     /// are told by who emits it.
-    fn tell(&mut self, key: u32, member: MemberKey, source: Source) {
+    fn tell(&mut self, key: u32, member: MemberKey, source: &Source) {
         if !self.telling {
             return;
         }
         let Some(conn) = self.conns.get_mut(key as usize) else { return };
         let Some(seat) = conn.seats.iter_mut().find(|seat| seat.member == member) else { return };
-        if let Source::Entry(entry) = &source {
+        if let Source::Entry(entry) = source {
             if matches!(entry.target.to, To::Socket(_)) || entry.position <= seat.told {
                 return;
             }
             seat.told = entry.position;
         }
-        self.told.push((seat.socket.clone(), source));
+        self.told.push((seat.socket.clone(), source.clone()));
     }
 
     fn append(&mut self, key: u32, source: &Source) {
@@ -241,8 +241,9 @@ impl Sink for Outbound {
         if let Some(seat) = seat {
             seat.offset = entry.position;
             self.delivered += 1;
-            self.tell(key, member, Source::Entry(entry.clone()));
-            self.append(key, &Source::Entry(entry.clone()));
+            let source = Source::Entry(entry.clone());
+            self.tell(key, member, &source);
+            self.append(key, &source);
         }
     }
 
@@ -253,19 +254,20 @@ impl Sink for Outbound {
         if let CastKind::Ack(id) = cast.kind {
             seat.socket.namespace_core().expect_answer(id, seat.socket.id());
         }
+        let (kind, at) = (found.kind, behind.unwrap_or(self.cast_at));
         let at_once = !found.blocked && !found.catching_up && behind.is_none();
-        if at_once || cast.kind != CastKind::Volatile {
-            self.tell(key, member, Source::Cast(cast.clone(), self.cast_at));
+        if !at_once && cast.kind == CastKind::Volatile {
+            return;
         }
-        let Some(found) = self.conns.get_mut(key as usize) else { return };
+        let source = Source::Cast(cast.clone(), at);
+        self.tell(key, member, &source);
         if at_once {
             // What waits for later entries waits behind the cast as well.
             let until = self.cast_at.next();
             self.say_passed(key, until);
-            self.append(key, &Source::Cast(cast.clone(), self.cast_at));
-        } else if cast.kind != CastKind::Volatile {
-            let at = behind.unwrap_or(self.cast_at);
-            let item = Source::Cast(cast.clone(), at).into_private(found.kind);
+            self.append(key, &source);
+        } else if let Some(found) = self.conns.get_mut(key as usize) {
+            let item = source.into_private(kind);
             let behind_it = found.passing.iter().position(|(after, _)| *after > at);
             found.passing.insert(behind_it.unwrap_or(found.passing.len()), (at, item));
         }

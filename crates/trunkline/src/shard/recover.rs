@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use trunkline_delivery::{
     Act, Ask, Claim, ConnKey, Entry, MemberKey, Position, Refused, Session, SocketId, Target, Wanted,
 };
+use trunkline_engine::wheel::Millis;
 use trunkline_log::{NewEntry, ReadError};
 use trunkline_proto::Codec;
 
@@ -118,9 +119,8 @@ impl Shard {
         let found = core.conn_mut(conn)?;
         let blocked = found.blocked;
         found.deadlines.join_by = None;
-        let socket_again = socket.clone();
-        let seat = Seat { member, socket: socket_again, ending: false, left: false, offset: from, told: from };
-        found.seats.push(seat);
+        let (ending, left) = (false, false);
+        found.seats.push(Seat { member, socket: socket.clone(), ending, left, offset: from, told: from });
         let hello = codec.connect(ns, socket.id(), Some(&back.private_id));
         core.out.greet(conn.key, from, Private::Messages(hello), &core.delivery);
         core.delivery.attach(member, ConnKey(conn.key), from);
@@ -261,8 +261,7 @@ impl Shard {
     }
 
     /// Forgets sessions whose clients have been away for too long.
-    pub(super) fn expire_sessions(&self) {
-        let now = self.now();
+    pub(super) fn expire_sessions(&self, now: Millis) {
         loop {
             let Some(member) = self.core.borrow().kept.expired(now) else { return };
             self.end_session(member);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 use trunkline_delivery::Position;
+use trunkline_engine::wheel::Millis;
 use trunkline_log::{PageLimit, ReadError};
 
 use super::core::Batch;
@@ -67,8 +68,9 @@ impl Shard {
     }
 
     async fn turn(self: &Rc<Self>) {
-        self.core.borrow_mut().tick(self.now());
-        self.expire_sessions();
+        let now = self.now();
+        self.core.borrow_mut().tick(now);
+        self.expire_sessions(now);
         self.append_batches();
         // Read first: everything up to here is in the mailbox by now.
         let distributed = self.server.hub().distributed();
@@ -85,7 +87,7 @@ impl Shard {
         self.answer_fetches();
         self.write_touched(&mut slice).await;
         self.sweep(&mut slice).await;
-        self.end_turn();
+        self.end_turn(now);
     }
 
     /// Appends the batches that this turn's handlers made. What had to stay behind them goes on as soon as they are
@@ -340,21 +342,21 @@ impl Shard {
     }
 
     /// Tells the figures of this shard, once in a while.
-    fn tell_figures(&self) {
+    fn tell_figures(&self, now: Millis) {
         let mut meter = self.meter.borrow_mut();
-        if !meter.is_due() {
+        if !meter.take_turn(now) {
             return;
         }
         let core = self.core.borrow();
         let away = core.kept.away();
-        let now = Told {
+        let told = Told {
             members: core.delivery.len(),
             behind: core.delivery.lagging().saturating_sub(away),
             away,
             deliveries: core.out.delivered,
             cut: core.out.cut,
         };
-        meter.tell(self.server.figures(), now);
+        meter.tell(self.server.figures(), told);
         if self.index == 0 {
             self.server.hub().adapter().figures(&mut |name, value| {
                 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
@@ -363,8 +365,8 @@ impl Shard {
         }
     }
 
-    fn end_turn(&self) {
-        self.tell_figures();
+    fn end_turn(&self, now: Millis) {
+        self.tell_figures(now);
         let (vacated, position) = {
             let mut core = self.core.borrow_mut();
             if core.out.touched.is_empty() {
