@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::oneshot;
 use trunkline_delivery::SocketId;
 use trunkline_proto::Args;
+
+use crate::common::lock;
 
 /// Questions that one socket has not answered yet.
 #[derive(Debug, Default)]
@@ -159,8 +161,4 @@ impl Drop for SurveyGuard {
         // Sockets that never answer leave nothing behind.
         lock(&self.surveys.0).remove(&self.id);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

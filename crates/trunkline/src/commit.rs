@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use trunkline_delivery::Position;
 use trunkline_log::{AppendError, Appended};
 
 use crate::EmitError;
+use crate::common::lock;
 
 /// An emit under way.
 ///
@@ -36,7 +37,7 @@ struct Outcome {
 impl BatchCommit {
     pub(crate) fn resolve(&self, result: Result<Appended, AppendError>) {
         let waiting = {
-            let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut outcome = lock(&self.0);
             outcome.result = Some(result);
             std::mem::take(&mut outcome.waiting)
         };
@@ -46,7 +47,7 @@ impl BatchCommit {
     /// Resolves with what became of the batch.
     pub(crate) fn outcome(self: Arc<Self>) -> impl Future<Output = Result<Appended, AppendError>> + Send {
         std::future::poll_fn(move |cx| {
-            let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut outcome = lock(&self.0);
             match &outcome.result {
                 Some(result) => Poll::Ready(result.clone()),
                 None => {
@@ -75,7 +76,7 @@ impl Future for Commit {
         match &self.0 {
             State::Known(result) => Poll::Ready(result.clone()),
             State::Batch(batch, index) => {
-                let mut outcome = batch.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut outcome = lock(&batch.0);
                 match &outcome.result {
                     Some(Ok(Appended::New(positions))) => {
                         Poll::Ready(positions.get(*index).copied().ok_or(EmitError::Closed))

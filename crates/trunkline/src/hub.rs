@@ -1,11 +1,12 @@
 //! Where committed entries are spread to the shards they concern, in log order, and the table of rooms that says which
 //! those are. One lock; what is done under it costs the batch, not the members.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use trunkline_delivery::{Cast, Interest, Item, Position, Room, ShardSet, Target};
 use trunkline_log::Adapter;
 
+use crate::common::lock;
 use crate::mailbox::Mailbox;
 
 /// The one place through which entries reach the shards.
@@ -106,6 +107,6 @@ impl Hub {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

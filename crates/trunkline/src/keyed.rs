@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use hashbrown::HashMap;
@@ -13,6 +13,7 @@ use trunkline_delivery::{Act, Names, Target};
 use trunkline_log::{AppendError, Appended, Keyed, NewEntry};
 use trunkline_proto::Args;
 
+use crate::common::lock;
 use crate::emit::event_of;
 use crate::handler::{Context, HandlerFuture, Rejection, refuse};
 use crate::operator::IntoRooms;
@@ -150,7 +151,7 @@ impl Batch {
     }
 
     fn filled(&self) -> MutexGuard<'_, Filled> {
-        self.filled.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.filled)
     }
 
     fn take(&self) -> Result<Vec<NewEntry>, EmitError> {
@@ -208,7 +209,7 @@ impl Tries {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Bytes, watch::Receiver<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

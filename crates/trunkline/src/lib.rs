@@ -29,6 +29,7 @@
 mod acks;
 mod builder;
 mod commit;
+mod common;
 mod dynamic;
 mod emit;
 mod error;

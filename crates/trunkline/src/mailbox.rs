@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use tokio::sync::oneshot;
@@ -12,6 +12,7 @@ use trunkline_engine::http::Taken;
 use trunkline_proto::ws::WindowBits;
 use trunkline_proto::{EnginePacket, Version};
 
+use crate::common::lock;
 use crate::handshake::Handshake;
 use crate::shard::{ConnRef, FetchReply, Moving, Private};
 
@@ -199,7 +200,7 @@ impl Mailbox {
     }
 
     fn tray(&self) -> MutexGuard<'_, Tray> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
@@ -14,6 +14,7 @@ use trunkline_log::{HistoryQuery, Take};
 use trunkline_proto::{Args, Event};
 
 use crate::acks::Surveys;
+use crate::common::lock;
 use crate::dynamic::Matcher;
 use crate::handler::{
     AnyListener, FromContext, Handler, KeyedHandler, Listener, ListenerId, Listeners, Middleware, Unhandled, erase,
@@ -54,7 +55,7 @@ pub(crate) struct Table {
 
 impl Table {
     fn change<R>(&self, change: impl FnOnce(&mut Listeners) -> R) -> R {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = lock(&self.changing);
         let mut next = Listeners::clone(&self.current.load());
         let result = change(&mut next);
         self.current.store(Arc::new(next));
@@ -129,7 +130,7 @@ impl NamespaceCore {
     }
 
     fn lock_children(&self) -> MutexGuard<'_, Vec<Arc<Self>>> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.children)
     }
 }
 

@@ -18,6 +18,7 @@ use trunkline_log::{AppendError, Appended, Batch, Keyed, NewEntry, ReadError};
 use trunkline_proto::{Parser, Version};
 
 use crate::commit::BatchCommit;
+use crate::common::{lock, millis};
 use crate::dynamic::{Asked, Matcher};
 use crate::figures::Figures;
 use crate::handler::States;
@@ -125,7 +126,7 @@ impl Server {
     }
 
     pub(crate) fn start(core: Arc<ServerCore>, threads: Vec<JoinHandle<()>>) -> Self {
-        *core.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+        *lock(&core.threads) = threads;
         let main = core.namespace("/");
         Self { main: Namespace::new(core, main) }
     }
@@ -235,7 +236,7 @@ impl Server {
             let _ = gone.await;
         }
         core.hub.adapter().close().await;
-        let threads = std::mem::take(&mut *core.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *lock(&core.threads));
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
         let _ = joined.await;
         core.forget_handlers();
@@ -254,10 +255,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("connections", &self.connections()).finish_non_exhaustive()
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
 fn with_slash(name: &str) -> String {

@@ -9,7 +9,7 @@ pub(crate) use self::session::Shared;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -20,6 +20,7 @@ use trunkline_delivery::{Act, Room, SocketId, Target};
 use trunkline_proto::{Args, Codec, Event, Version};
 
 use crate::acks::OpenAcks;
+use crate::common::lock;
 use crate::emit::{event_of, refused};
 use crate::handler::{Listeners, States};
 use crate::mailbox::Command;
@@ -361,12 +362,12 @@ impl Socket {
 
     pub(crate) fn own_listeners(&self) -> Option<Arc<Listeners>> {
         let own = self.0.listeners.get()?;
-        Some(own.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(lock(own).clone())
     }
 
     pub(crate) fn change_listeners<R>(&self, change: impl FnOnce(&mut Listeners) -> R) -> R {
         let own = self.0.listeners.get_or_init(Box::default);
-        let mut table = own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(own);
         change(Arc::make_mut(&mut table))
     }
 
@@ -400,10 +401,6 @@ impl Socket {
     pub(crate) fn forget_rooms(&self) {
         self.0.rooms_gone.store(true, Ordering::Release);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartialEq for Socket {

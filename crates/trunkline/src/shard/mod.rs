@@ -38,6 +38,7 @@ use self::core::Core;
 use self::ids::Ids;
 pub(crate) use self::moving::Moving;
 use crate::commit::BatchCommit;
+use crate::common::millis;
 use crate::figures::Meter;
 use crate::mailbox::{Mailbox, RoomChange};
 use crate::server::{RoomEvent, ServerCore};
@@ -106,7 +107,6 @@ pub(crate) fn current(server: &Arc<ServerCore>) -> Option<Rc<Shard>> {
 impl Shard {
     pub(crate) fn new(index: usize, server: Arc<ServerCore>) -> Rc<Self> {
         let config = &server.config;
-        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4);
         let rhythm = Rhythm { interval_ms: millis(config.ping_interval), timeout_ms: millis(config.ping_timeout) };
         Rc::new(Self {
             index,

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,6 +18,7 @@ use trunkline_proto::Codec;
 use super::conn::{Order, Seat};
 use super::core::Core;
 use super::{ConnRef, Private, Shard};
+use crate::common::{lock, unix_millis};
 use crate::figures::Figures;
 use crate::socket::{Shared, Socket};
 use crate::{DisconnectReason, limits};
@@ -91,7 +92,7 @@ impl Shard {
     fn claim(&self, ns: &str, back: &Return) -> Result<Claim, Refused> {
         let core = self.core.borrow();
         let ask = Ask { ns, private_id: &back.private_id, offset: back.offset.as_deref() };
-        let claim = core.kept.claim(ask, self.server.log_name(), &core.delivery, unix_now());
+        let claim = core.kept.claim(ask, self.server.log_name(), &core.delivery, unix_millis(SystemTime::now()));
         if let Err(refused) = claim {
             tracing::debug!(ns, ?refused, "a client that returned begins afresh");
         }
@@ -301,7 +302,7 @@ impl Shard {
                 Ok(_) | Err(_) => Position::ZERO,
             },
             epoch: hub.adapter().epoch(),
-            written_since: unix_now().saturating_sub(self.server.session_life_ms()),
+            written_since: unix_millis(SystemTime::now()).saturating_sub(self.server.session_life_ms()),
             now: self.now(),
         };
         let mut core = self.core.borrow_mut();
@@ -336,7 +337,7 @@ impl Core {
             start: self.kept.get(&private_id).map_or(Position::ZERO, |kept| kept.start),
             confirmed: self.delivery.confirmed(member),
             epoch: self.epoch,
-            written: unix_now(),
+            written: unix_millis(SystemTime::now()),
             as_of: self.delivery.position(),
             rooms: self.delivery.stays(member),
             private_id: private_id.clone(),
@@ -369,14 +370,4 @@ impl Core {
         }
         true
     }
-}
-
-/// Milliseconds since 1970.
-fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

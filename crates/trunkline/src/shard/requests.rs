@@ -16,6 +16,7 @@ use super::outbound::{Eviction, RoomChanged};
 use super::task::ConnTask;
 use super::{ConnRef, FetchReply, Private, Shard};
 use crate::DisconnectReason;
+use crate::common::millis;
 use crate::mailbox::{Command, NewSession, NewWire, Reply, RoomChange};
 use crate::server::RoomEvent;
 use crate::socket::Connection;
@@ -103,7 +104,7 @@ impl Shard {
         });
         let now = self.now();
         let mut core = self.core.borrow_mut();
-        let join_within = u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX / 4);
+        let join_within = millis(config.connect_timeout);
         let deadlines = Deadlines {
             heart: Heartbeat::new(version, core.rhythm(), now),
             join_by: self.server.options.raw.is_none().then_some(now + join_within),
@@ -263,8 +264,7 @@ impl Shard {
         };
         let answer = match self.polling(sid, version) {
             Ok(conn) if upgradable(conn) => {
-                let by =
-                    self.now() + u64::try_from(self.server.config.upgrade_timeout.as_millis()).unwrap_or(u64::MAX / 4);
+                let by = self.now() + millis(self.server.config.upgrade_timeout);
                 let mut core = self.core.borrow_mut();
                 if let Some(found) = core.conn_mut(conn) {
                     found.deadlines.upgrade_by = Some(by);

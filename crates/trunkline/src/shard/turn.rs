@@ -16,6 +16,7 @@ use trunkline_log::{PageLimit, ReadError};
 use super::core::Batch;
 use super::{CURRENT, ConnRef, PageRead, Private, Shard};
 use crate::DisconnectReason;
+use crate::common::millis;
 use crate::figures::Told;
 use crate::handler::dispatch::guarded_call;
 use crate::mailbox::{Command, Mail};
@@ -387,7 +388,7 @@ impl Shard {
     /// Begins to end every connection; the shard ends when the last one has.
     pub(super) fn shut_down(&self, done: tokio::sync::oneshot::Sender<()>) {
         self.shutdown.borrow_mut().push(done);
-        let timeout = u64::try_from(self.server.options.close_timeout.as_millis()).unwrap_or(u64::MAX / 4);
+        let timeout = millis(self.server.options.close_timeout);
         self.ends_at.set(Some(self.ends_at.get().unwrap_or(self.now() + timeout)));
         let mut core = self.core.borrow_mut();
         core.shutting_down = true;

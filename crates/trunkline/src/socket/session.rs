@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use trunkline_delivery::{Act, Session, Target};
 
-use super::{Socket, lock};
+use super::Socket;
+use crate::common::{lock, unix_millis};
 use crate::mailbox::Command;
 
 /// What outlives a socket's connection: the sockets of one session, one after the other, share it.
@@ -88,9 +89,7 @@ impl Socket {
     /// Says until when the client may come back to this session, such as the end of its login. `None` (the default) sets
     /// no end beside the window of [`crate::Recovery`].
     pub fn set_valid_until(&self, until: Option<SystemTime>) {
-        let millis = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let until = until.map(|at| u64::try_from(millis(at)).unwrap_or(u64::MAX));
-        *lock(&self.0.shared.valid_until) = until;
+        *lock(&self.0.shared.valid_until) = until.map(unix_millis);
         self.record_session();
     }
 

@@ -2,7 +2,7 @@
 //! is the test's part.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,6 +14,7 @@ use trunkline_proto::{Args, Body, Codec, Decoder, EnginePacket, Message, Message
 
 use super::{ClientError, Received, WAITING_MAX};
 use crate::Server;
+use crate::common::lock;
 
 /// Bytes that a pipe holds in each direction before its writer has to wait.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -156,7 +157,7 @@ impl Link {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn end(&self) {
