@@ -228,17 +228,18 @@ async fn headers_hooks_and_the_cookie_are_on_the_answers() {
         .await
         .unwrap();
     let address = listen(&io).await;
-    let open = crate::serving::request(address, "GET", "/socket.io/?EIO=4&transport=polling", "").await;
+    let open = crate::peer::request(address, "GET", "/socket.io/?EIO=4&transport=polling", &[], "").await;
     assert_eq!((open.header("x-first"), open.header("x-every")), (Some("1"), Some("2")));
-    let (packet, initial) = open.body.split_once('\u{1e}').unwrap();
+    let body = open.text();
+    let (packet, initial) = body.split_once('\u{1e}').unwrap();
     assert_eq!(initial, "4hello");
     let packet: serde_json::Value = serde_json::from_str(&packet[1..]).unwrap();
     let sid = packet["sid"].as_str().unwrap();
     assert_eq!(open.header("set-cookie"), Some(&*format!("io={sid}; Path=/; HttpOnly; SameSite=Lax")));
 
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-    let post = crate::serving::request(address, "POST", &path, "40").await;
-    assert_eq!((post.status, &*post.body), (200, "ok"));
+    let post = crate::peer::request(address, "POST", &path, &[], "40").await;
+    assert_eq!((post.status, &*post.text()), (200, "ok"));
     assert_eq!((post.header("x-first"), post.header("x-every"), post.header("set-cookie")), (None, Some("2"), None));
 }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use trunkline::testing::Client;
 use trunkline::{Server, Socket};
 
-use crate::serving::request;
+use crate::peer::{WebSocket, request};
 use crate::support::{listen, seen, server_of};
 
 const BROADCASTS: usize = 100;
@@ -40,10 +40,10 @@ async fn over_websocket(address: SocketAddr) -> Order {
 
 /// Opens a session over polling and joins; gives the path of its further requests.
 async fn open_polling(address: SocketAddr) -> String {
-    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", "").await;
-    let open: Value = serde_json::from_str(&open.body[1..]).unwrap();
+    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", &[], "").await;
+    let open: Value = serde_json::from_str(&open.text()[1..]).unwrap();
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={}", open["sid"].as_str().unwrap());
-    assert_eq!(request(address, "POST", &path, "40").await.body, "ok");
+    assert_eq!(request(address, "POST", &path, &[], "40").await.text(), "ok");
     path
 }
 
@@ -51,7 +51,7 @@ async fn over_polling(address: SocketAddr) -> Order {
     let path = open_polling(address).await;
     let mut order = Order::new();
     while order.len() < BROADCASTS {
-        numbers_in(&request(address, "GET", &path, "").await.body, &mut order);
+        numbers_in(&request(address, "GET", &path, &[], "").await.text(), &mut order);
     }
     order
 }
@@ -61,14 +61,14 @@ async fn across_the_upgrade(address: SocketAddr, upgrade_after: usize) -> Order 
     let path = open_polling(address).await;
     let mut order = Order::new();
     while order.len() < upgrade_after {
-        numbers_in(&request(address, "GET", &path, "").await.body, &mut order);
+        numbers_in(&request(address, "GET", &path, &[], "").await.text(), &mut order);
     }
-    let mut wire = crate::serving::websocket(address, &path.replace("polling", "websocket")).await;
+    let mut wire = WebSocket::dial(address, &path.replace("polling", "websocket")).await;
     wire.say("2probe").await;
     // The client polls on until it is told that the probe was taken.
-    let (pong, poll) = tokio::join!(wire.hear(), request(address, "GET", &path, ""));
+    let (pong, poll) = tokio::join!(wire.hear(), request(address, "GET", &path, &[], ""));
     assert_eq!(pong, "3probe");
-    numbers_in(&poll.body, &mut order);
+    numbers_in(&poll.text(), &mut order);
     wire.say("5").await;
     while order.len() < BROADCASTS {
         numbers_in(&wire.hear().await, &mut order);

@@ -250,6 +250,11 @@ impl<S: Stream> WebSocket<S> {
         (start, self.hear().await)
     }
 
+    /// Waits for the end of the stream; what is heard before is thrown away.
+    pub(crate) async fn ended(mut self) {
+        while self.stream.read_buf(&mut self.chunk).await.unwrap() > 0 {}
+    }
+
     /// Waits for the server's end of it; nothing may come before.
     pub(crate) async fn gone(&mut self) {
         assert_eq!(self.item().await, None);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{MemoryLimits, Recovery, Server, Socket};
 
+use crate::peer::request;
 use crate::polling::Polling;
-use crate::serving::request;
 use crate::support::{answer_barriers, barrier, seen};
 
 async fn recovering(shards: usize) -> Server {
@@ -400,16 +400,16 @@ async fn a_request_that_is_sent_again_is_not_taken_twice_and_its_answer_not_lost
     let client = Polling::join(address).await;
     let post = format!("{}&t=post1", client.path());
     for _ in 0..2 {
-        let answer = request(address, "POST", &post, "42[\"once\"]").await;
-        assert_eq!((answer.status, &*answer.body), (200, "ok"));
+        let answer = request(address, "POST", &post, &[], "42[\"once\"]").await;
+        assert_eq!((answer.status, &*answer.text()), (200, "ok"));
     }
-    request(address, "POST", &format!("{}&t=post2", client.path()), "421[\"barrier\"]").await;
+    request(address, "POST", &format!("{}&t=post2", client.path()), &[], "421[\"barrier\"]").await;
     let get = format!("{}&t=get1", client.path());
-    assert_eq!(request(address, "GET", &get, "").await.body, "431[]");
+    assert_eq!(request(address, "GET", &get, &[], "").await.text(), "431[]");
     told.next().await;
     assert!(told.rest().is_empty());
     // What was in the answer is not kept: the session ends, and the client comes back for it.
-    assert_eq!(request(address, "GET", &get, "").await.status, 400);
+    assert_eq!(request(address, "GET", &get, &[], "").await.status, 400);
     while io.connections() > 0 {
         tokio::task::yield_now().await;
     }

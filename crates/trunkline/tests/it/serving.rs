@@ -6,45 +6,13 @@ use std::net::SocketAddr;
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use trunkline::proto::ws;
 use trunkline::testing::Client;
 use trunkline::{NotFound, Socket};
 
+use crate::peer::request;
 use crate::support::{answer_barriers, barrier, seen, server, server_of};
-
-/// An answer to a plain request.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    headers: Vec<(String, String)>,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// One request on a connection of its own, which the server is asked to close behind the answer.
-pub(crate) async fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: text/plain;charset=UTF-8\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(k, v)| (k.to_lowercase(), v.to_owned()));
-    Answer { status, headers: headers.collect(), body: body.to_owned() }
-}
 
 async fn bind() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -56,11 +24,11 @@ async fn bind() -> (TcpListener, SocketAddr) {
 async fn works(address: SocketAddr, page: (u16, &str)) {
     let client = Client::dial(address).await.unwrap();
     barrier(&client.connect("/", json!({})).await.unwrap()).await;
-    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", "").await;
+    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", &[], "").await;
     assert_eq!(open.status, 200);
-    assert!(open.body.starts_with("0{"));
-    let answer = request(address, "GET", "/page", "").await;
-    assert_eq!((answer.status, &*answer.body), page);
+    assert!(open.text().starts_with("0{"));
+    let answer = request(address, "GET", "/page", &[], "").await;
+    assert_eq!((answer.status, &*answer.text()), page);
 }
 
 #[tokio::test]
@@ -156,71 +124,18 @@ async fn closing_goes_with_the_graceful_shutdown_of_axum() {
     let _socket = client.connect("/", json!({})).await.unwrap();
     connected.next().await;
     // A poll that waits for an event holds up axum's end, unless the server is closed.
-    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", "").await;
-    let sid = serde_json::from_str::<serde_json::Value>(&open.body[1..]).unwrap()["sid"].as_str().unwrap().to_owned();
+    let open = request(address, "GET", "/socket.io/?EIO=4&transport=polling", &[], "").await;
+    let sid = serde_json::from_str::<serde_json::Value>(&open.text()[1..]).unwrap()["sid"].as_str().unwrap().to_owned();
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-    request(address, "POST", &path, "40").await;
-    let first = request(address, "GET", &path, "").await;
-    assert!(first.body.starts_with("40"));
+    request(address, "POST", &path, &[], "40").await;
+    let first = request(address, "GET", &path, &[], "").await;
+    assert!(first.text().starts_with("40"));
     let (waiting_at, waiting_path) = (address, path.clone());
-    let waiting = tokio::spawn(async move { request(waiting_at, "GET", &waiting_path, "").await });
+    let waiting = tokio::spawn(async move { request(waiting_at, "GET", &waiting_path, &[], "").await });
 
     stop.send(()).unwrap();
     io.close().await;
     client.ended().await.unwrap();
     serving.await.unwrap().unwrap();
     drop(waiting);
-}
-
-/// A WebSocket that says and hears texts.
-pub(crate) struct Wire {
-    stream: TcpStream,
-    frames: ws::Decoder,
-    chunk: Vec<u8>,
-    at: usize,
-}
-
-/// Opens a WebSocket, by hand.
-pub(crate) async fn websocket(address: SocketAddr, path: &str) -> Wire {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut read = Vec::new();
-    let end = loop {
-        stream.read_buf(&mut read).await.unwrap();
-        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end;
-        }
-    };
-    assert!(read.starts_with(b"HTTP/1.1 101 "));
-    let frames = ws::Decoder::new(ws::Config { role_server: false, max_message: 1 << 20, deflate: false });
-    Wire { stream, frames, chunk: read.split_off(end + 4), at: 0 }
-}
-
-impl Wire {
-    pub(crate) async fn say(&mut self, text: &str) {
-        let mut frame = Vec::new();
-        ws::put_masked_frame(&mut frame, ws::Opcode::Text, false, [1, 2, 3, 4], text.as_bytes());
-        self.stream.write_all(&frame).await.unwrap();
-    }
-
-    /// Waits for the end of the stream; what is heard before is thrown away.
-    pub(crate) async fn ended(mut self) {
-        while self.stream.read_buf(&mut self.chunk).await.unwrap() > 0 {}
-    }
-
-    pub(crate) async fn hear(&mut self) -> String {
-        loop {
-            match self.frames.decode(&mut self.chunk, &mut self.at, &mut ws::Inflater::default()).unwrap() {
-                Some(ws::Item::Text(text)) => return text.to_string(),
-                Some(other) => panic!("no text: {other:?}"),
-                None => {}
-            }
-            (self.at, self.chunk) = (0, Vec::new());
-            assert!(self.stream.read_buf(&mut self.chunk).await.unwrap() > 0, "the WebSocket has ended");
-        }
-    }
 }

@@ -11,7 +11,7 @@ use trunkline::log::{
 use trunkline::testing::{Client, ClientError};
 use trunkline::{Bytes, Data, Key, Position, Recovery, Server, Socket};
 
-use crate::serving::websocket;
+use crate::peer::{WEBSOCKET, WebSocket};
 use crate::support::{listen, seen};
 
 /// What becomes of appends.
@@ -113,7 +113,7 @@ async fn an_answer_stands_behind_what_its_handler_emitted_however_slow_the_log_i
         }
     });
     let address = listen(&io).await;
-    let mut wire = websocket(address, "/socket.io/?EIO=4&transport=websocket").await;
+    let mut wire = WebSocket::dial(address, WEBSOCKET).await;
     assert!(wire.hear().await.starts_with("0{"));
     wire.say("40").await;
     assert!(wire.hear().await.starts_with("40{"));

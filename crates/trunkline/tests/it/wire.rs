@@ -3,13 +3,12 @@
 
 use std::net::SocketAddr;
 
+use tokio::net::TcpStream;
 use trunkline::{DisconnectReason, Server, Socket};
 
+use crate::peer::{WEBSOCKET, WebSocket, request};
 use crate::polling::Polling;
-use crate::serving::{Wire, request, websocket};
 use crate::support::{Seen, answer_barriers, join, listen, seen, server};
-
-const OVER_WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A server that tells why sockets end.
 async fn telling() -> (Server, SocketAddr, Seen<DisconnectReason>) {
@@ -25,15 +24,15 @@ async fn telling() -> (Server, SocketAddr, Seen<DisconnectReason>) {
 }
 
 /// A WebSocket that has joined the main namespace.
-async fn joined(address: SocketAddr) -> Wire {
-    let mut wire = websocket(address, OVER_WEBSOCKET).await;
+async fn joined(address: SocketAddr) -> WebSocket<TcpStream> {
+    let mut wire = WebSocket::dial(address, WEBSOCKET).await;
     assert!(wire.hear().await.starts_with("0{"));
     wire.say("40").await;
     assert!(wire.hear().await.starts_with("40{"));
     wire
 }
 
-async fn lives(wire: &mut Wire) {
+async fn lives(wire: &mut WebSocket<TcpStream>) {
     wire.say("421[\"barrier\"]").await;
     assert_eq!(wire.hear().await, "431[]");
 }
@@ -76,7 +75,7 @@ async fn an_upgrade_packet_without_a_probe_upgrades_nothing() {
     client.post("5").await;
     polls(&client).await;
     // An upgrade socket that begins with it is closed, and the session lives.
-    let mut upgrade = websocket(address, &client.path().replace("polling", "websocket")).await;
+    let mut upgrade = WebSocket::dial(address, &client.path().replace("polling", "websocket")).await;
     upgrade.say("5").await;
     upgrade.ended().await;
     client.post("422[\"transport\"]").await;
@@ -91,7 +90,7 @@ async fn an_upgrade_packet_without_a_probe_upgrades_nothing() {
 #[tokio::test]
 async fn the_main_namespace_may_be_named_by_its_slash() {
     let (io, address, _reasons) = telling().await;
-    let mut wire = websocket(address, OVER_WEBSOCKET).await;
+    let mut wire = WebSocket::dial(address, WEBSOCKET).await;
     assert!(wire.hear().await.starts_with("0{"));
     wire.say("40/,").await;
     assert!(wire.hear().await.starts_with("40{"));
@@ -149,14 +148,14 @@ async fn the_handshake_the_connect_and_the_first_events_are_packets_of_their_own
 
     // A client of protocol 3, which joins unasked.
     let path = "/socket.io/?EIO=3&transport=polling&b64=1";
-    let open = request(address, "GET", path, "").await.body;
+    let open = request(address, "GET", path, &[], "").await.text();
     let (length, open) = open.split_once(':').unwrap();
     assert_eq!(open.len(), length.parse::<usize>().unwrap(), "one packet alone: {open}");
     let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
     let path = format!("{path}&sid={}", open["sid"].as_str().unwrap());
     let mut packets = String::new();
     while !packets.contains("first") {
-        packets.push_str(&request(address, "GET", &path, "").await.body);
+        packets.push_str(&request(address, "GET", &path, &[], "").await.text());
     }
     assert_eq!(packets, "2:4011:42[\"first\"]");
 }
