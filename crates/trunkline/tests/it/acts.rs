@@ -4,7 +4,7 @@
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{Broadcast, Data, Server, Socket};
 
-use crate::polling::Polling;
+use crate::peer::Polling;
 use crate::support::{answer_barriers, answer_marks, barrier, events_so_far, join, server_of};
 
 /// Three clients: the first in room x, the second in x and y, the third in none.
@@ -123,7 +123,7 @@ async fn what_was_emitted_before_a_ban_comes_before_it_over_polling() {
     let address = crate::support::listen(&io).await;
     let judge = Client::dial(address).await.unwrap().connect("/", serde_json::json!({})).await.unwrap();
     for number in 0..300 {
-        let client = Polling::join(address).await;
+        let client = Polling::joined(address).await;
         client.post("42[\"join\"]").await;
         io.in_("banned").emit("before", number).await.unwrap();
         let ban = async {
@@ -133,9 +133,9 @@ async fn what_was_emitted_before_a_ban_comes_before_it_over_polling() {
             }
             judge.emit("ban", ());
         };
-        let (mut packets, ()) = tokio::join!(client.get(), ban);
+        let (mut packets, ()) = tokio::join!(client.packets(), ban);
         while packets.last().is_none_or(|last| last != "41") {
-            packets.extend(client.get().await);
+            packets.extend(client.packets().await);
         }
         assert_eq!(packets, [format!("42[\"before\",{number}]"), "41".to_owned()]);
     }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use trunkline::testing::ClientSocket;
 use trunkline::{Bytes, Data, Event, Server, Socket};
 
-use crate::polling::Polling;
+use crate::peer::Polling;
 use crate::support::{Seen, answer_barriers, barrier, join, listen, seen, server, server_of};
 
 type Told = (&'static str, String);
@@ -154,7 +154,7 @@ async fn what_is_put_back_is_told_once() {
     const EVENTS: usize = 40;
     let io = server().await;
     let address = listen(&io).await;
-    let client = Polling::join(address).await;
+    let client = Polling::joined(address).await;
     let (names, mut outgoing) = Namer::new();
     io.on_any_outgoing(names.listener("outgoing"));
     for number in 0..EVENTS {
@@ -162,7 +162,7 @@ async fn what_is_put_back_is_told_once() {
     }
     let mut got = 0;
     while got < EVENTS {
-        got += client.get().await.len();
+        got += client.packets().await.len();
     }
     let told: Vec<String> = outgoing.take(EVENTS).await.into_iter().map(|(_, name)| name).collect();
     assert_eq!(told, (0..EVENTS).map(|number| number.to_string()).collect::<Vec<_>>());

@@ -21,7 +21,6 @@ mod middleware;
 mod namespaces;
 mod one_order;
 mod peer;
-mod polling;
 mod recovery;
 mod rooms;
 mod serving;

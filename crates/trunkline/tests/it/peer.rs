@@ -45,6 +45,11 @@ impl Answer {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
+    /// The packets of a body that is text.
+    pub(crate) fn packets(&self) -> Vec<String> {
+        self.text().split('\u{1e}').map(str::to_owned).collect()
+    }
+
     /// The open packet that it begins with.
     pub(crate) fn open(&self) -> Value {
         let text = self.text();
@@ -119,12 +124,15 @@ pub(crate) async fn with_raw_header(address: SocketAddr, path: &str, upgrade: bo
 pub(crate) struct Polling {
     address: SocketAddr,
     pub(crate) sid: String,
+    /// The packets of the first answer.
+    pub(crate) opening: Vec<String>,
 }
 
 impl Polling {
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let open = get(address, POLLING, &[]).await.open();
-        Self { address, sid: open["sid"].as_str().unwrap().to_owned() }
+        let answer = get(address, POLLING, &[]).await;
+        let sid = answer.open()["sid"].as_str().unwrap().to_owned();
+        Self { address, sid, opening: answer.packets() }
     }
 
     /// A session in the main namespace.
@@ -148,6 +156,13 @@ impl Polling {
         let answer = self.get(&[]).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.text()
+    }
+
+    /// The packets that one GET brings.
+    pub(crate) async fn packets(&self) -> Vec<String> {
+        let answer = self.get(&[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.packets()
     }
 
     /// Begins a GET; it has not come to the server when this returns.

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{MemoryLimits, Recovery, Server, Socket};
 
+use crate::peer::Polling;
 use crate::peer::request;
-use crate::polling::Polling;
 use crate::support::{answer_barriers, barrier, seen};
 
 async fn recovering(shards: usize) -> Server {
@@ -397,7 +397,7 @@ async fn a_request_that_is_sent_again_is_not_taken_twice_and_its_answer_not_lost
         async move { tell.send(()).unwrap() }
     });
     let address = crate::support::listen(&io).await;
-    let client = Polling::join(address).await;
+    let client = Polling::joined(address).await;
     let post = format!("{}&t=post1", client.path());
     for _ in 0..2 {
         let answer = request(address, "POST", &post, &[], "42[\"once\"]").await;

@@ -4,7 +4,7 @@
 use trunkline::testing::{Client, ClientSocket};
 use trunkline::{Bytes, Data, Server, Socket};
 
-use crate::polling::Polling;
+use crate::peer::Polling;
 use crate::support::{answer_barriers, barrier, join, listen, seen, server};
 
 /// Far more than a pipe holds.
@@ -146,15 +146,15 @@ async fn without_a_get_a_volatile_event_is_dropped_and_the_normal_ones_come() {
         let _ = told.send(socket);
         async {}
     });
-    let client = Polling::join(listen(&io).await).await;
+    let client = Polling::joined(listen(&io).await).await;
     let socket = sockets.next().await;
     for emit in ways(&io, &socket, Bytes::from_static(b"attachment")) {
         io.emit("before", ()).await.unwrap();
         emit("volatile", 1);
         io.emit("behind", ()).await.unwrap();
-        let mut packets = client.get().await;
+        let mut packets = client.packets().await;
         while packets.len() < 2 {
-            packets.extend(client.get().await);
+            packets.extend(client.packets().await);
         }
         assert_eq!(packets, ["42[\"before\"]", "42[\"behind\"]"]);
     }
@@ -168,11 +168,11 @@ async fn a_get_that_waits_takes_a_volatile_event_and_those_behind_it_are_dropped
         let _ = told.send(socket);
         async {}
     });
-    let client = Polling::join(listen(&io).await).await;
+    let client = Polling::joined(listen(&io).await).await;
     let socket = sockets.next().await;
     for emit in ways(&io, &socket, ()) {
         let waiting = client.clone();
-        let waiting = tokio::spawn(async move { waiting.get().await });
+        let waiting = tokio::spawn(async move { waiting.packets().await });
         // As long as the GET is on its way they are dropped.
         while !waiting.is_finished() {
             emit("volatile", 1);
@@ -181,6 +181,6 @@ async fn a_get_that_waits_takes_a_volatile_event_and_those_behind_it_are_dropped
         assert!(waiting.await.unwrap().iter().all(|packet| packet == "42[\"volatile\",1,null]"));
         (2..=3).for_each(|number| emit("volatile", number));
         io.emit("last", ()).await.unwrap();
-        assert_eq!(client.get().await, ["42[\"last\"]"]);
+        assert_eq!(client.packets().await, ["42[\"last\"]"]);
     }
 }

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use trunkline::{DisconnectReason, Server, Socket};
 
-use crate::peer::{WEBSOCKET, WebSocket, request};
-use crate::polling::Polling;
+use crate::peer::{Polling, WEBSOCKET, WebSocket, request};
 use crate::support::{Seen, answer_barriers, join, listen, seen, server};
 
 /// A server that tells why sockets end.
@@ -39,7 +38,7 @@ async fn lives(wire: &mut WebSocket<TcpStream>) {
 
 async fn polls(client: &Polling) {
     client.post("421[\"barrier\"]").await;
-    assert_eq!(client.get().await, ["431[]"]);
+    assert_eq!(client.packets().await, ["431[]"]);
 }
 
 #[tokio::test]
@@ -49,7 +48,7 @@ async fn an_event_without_a_payload_ends_the_connection() {
         let mut wire = joined(address).await;
         wire.say(packet).await;
         assert_eq!(reasons.next().await, DisconnectReason::ForcedClose, "{packet}");
-        Polling::join(address).await.post(packet).await;
+        Polling::joined(address).await.post(packet).await;
         assert_eq!(reasons.next().await, DisconnectReason::ForcedClose, "{packet}");
     }
 }
@@ -62,7 +61,7 @@ async fn a_placeholder_that_is_no_whole_number_ends_the_connection() {
     wire.say(packet).await;
     assert_eq!(reasons.next().await, DisconnectReason::ForcedClose);
     // With the attachment in the same body.
-    Polling::join(address).await.post(&format!("{packet}\u{1e}bAQ==")).await;
+    Polling::joined(address).await.post(&format!("{packet}\u{1e}bAQ==")).await;
     assert_eq!(reasons.next().await, DisconnectReason::ForcedClose);
 }
 
@@ -70,7 +69,7 @@ async fn a_placeholder_that_is_no_whole_number_ends_the_connection() {
 async fn an_upgrade_packet_without_a_probe_upgrades_nothing() {
     let (io, address, mut reasons) = telling().await;
     io.on("transport", |socket: Socket| async move { socket.transport() });
-    let client = Polling::join(address).await;
+    let client = Polling::joined(address).await;
     // Within the session it is ignored.
     client.post("5").await;
     polls(&client).await;
@@ -79,7 +78,7 @@ async fn an_upgrade_packet_without_a_probe_upgrades_nothing() {
     upgrade.say("5").await;
     upgrade.ended().await;
     client.post("422[\"transport\"]").await;
-    assert_eq!(client.get().await, ["432[\"polling\"]"]);
+    assert_eq!(client.packets().await, ["432[\"polling\"]"]);
     // There is nothing to upgrade to from a WebSocket.
     let mut wire = joined(address).await;
     wire.say("5").await;
@@ -137,11 +136,11 @@ async fn the_handshake_the_connect_and_the_first_events_are_packets_of_their_own
     });
     let address = listen(&io).await;
     let client = Polling::open(address).await;
-    assert_eq!(client.open.len(), 1);
+    assert_eq!(client.opening.len(), 1);
     client.post("40").await;
-    let mut packets = client.get().await;
+    let mut packets = client.packets().await;
     while packets.len() < 2 {
-        packets.extend(client.get().await);
+        packets.extend(client.packets().await);
     }
     assert!(packets[0].starts_with("40{\"sid\""), "{packets:?}");
     assert_eq!(packets[1], "42[\"first\"]");
