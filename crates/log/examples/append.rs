@@ -3,15 +3,11 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program that prints")]
 
-use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Instant;
 
 use trunkline_delivery::{Act, Names, Target};
+use trunkline_log::kit::finish;
 use trunkline_log::{Adapter, Batch, Durable, DurableOptions, NewEntry};
 use trunkline_proto::{Args, Event};
 
@@ -87,21 +83,4 @@ fn cpu_seconds() -> f64 {
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
     (ticks(11) + ticks(12)) / 100.0
-}
-
-fn finish<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use trunkline_delivery::{Act, Entry, Names, Position, Session, Stay, Target};
 use trunkline_proto::{Args, Event};
@@ -60,6 +62,24 @@ pub async fn forgets(log: &dyn Adapter, entries: usize) {
     assert_eq!(page.upto, log.committed());
     let history = log.history(history("r", usize::MAX)).await.expect("history is what is kept");
     assert!(history.iter().all(|entry| entry.position >= oldest));
+}
+
+/// Waits for a future of an adapter on this thread, which has no runtime.
+pub fn finish<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
 
 async fn positions_grow_in_the_order_of_appends(log: &dyn Adapter) {

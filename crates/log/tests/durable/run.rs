@@ -1,15 +1,11 @@
 //! What all tests of the store need: waiting for futures, folders, batches, and reading everything back.
 
-use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 
 use trunkline_delivery::{Act, Entry, Names, Position, Target};
+pub(crate) use trunkline_log::kit::finish;
 use trunkline_log::{
     Adapter, AppendError, Appended, Batch, Durable, DurableOptions, Keyed, NewEntry, OpenError, PageLimit, ReadError,
 };
@@ -18,24 +14,6 @@ use trunkline_proto::{Args, Event};
 use crate::disk::Machine;
 
 pub(crate) const EVERYTHING: PageLimit = PageLimit { entries: usize::MAX, bytes: usize::MAX };
-
-/// Waits on this thread.
-pub(crate) fn finish<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
 
 /// A folder that is removed with all that is in it.
 #[derive(Debug)]
